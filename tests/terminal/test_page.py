@@ -188,7 +188,7 @@ def test_verbose_shows_ten_lines_of_a_result() -> None:
     ]
 
 
-def test_reasoning_is_shown_where_it_is_asked_for() -> None:
+def test_reasoning_is_shown_on_request() -> None:
     items = (*BEGUN, Said("Hm,\nyes.", "reasoning"), Said("Rivers."), Ended("finished"))
     assert Shown(*items).rows == ["Rivers."]
     look = Look(header=False, footer=False, reasoning=True)
@@ -200,7 +200,7 @@ def test_a_refusal_stands_apart() -> None:
     assert shown.rows == ["Well.", "", "Refused: No **way**."]
 
 
-def test_text_as_it_came() -> None:
+def test_unrendered_text() -> None:
     shown = Shown(*BEGUN, look=Look(header=False, footer=False, markdown=False), columns=24)
     shown.take(Said("# One\n\n\n**two** three four fi"))
     assert shown.done == ["# One", "", ""]

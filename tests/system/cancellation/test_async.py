@@ -267,7 +267,9 @@ def test_leaving_tells_the_provider_before_the_next_statement(
     run(main())
 
 
-def test_a_stream_in_no_variable_is_left_alike(run: Run, server: PacedServer, collected: bool) -> None:
+def test_leaving_a_stream_without_a_variable_tells_the_provider_too(
+    run: Run, server: PacedServer, collected: bool
+) -> None:
     async def main() -> None:
         seen: list[str] = []
         async for chunk in Agent(model="words", base_url=server.url, api_key="k").run_stream("Go."):
@@ -280,7 +282,7 @@ def test_a_stream_in_no_variable_is_left_alike(run: Run, server: PacedServer, co
 
 
 @pytest.mark.parametrize("shape", [ConcurrentWorkflow, SequentialWorkflow], ids=lambda shape: shape.__name__)
-def test_leaving_a_workflow_tells_every_provider_that_is_asked(shape: Any, run: Run, server: PacedServer) -> None:
+def test_leaving_a_workflow_closes_every_request(shape: Any, run: Run, server: PacedServer) -> None:
     async def main() -> None:
         members = [Agent(name=name, model="words", base_url=server.url, api_key="k") for name in ("one", "two")]
         speaks = {"one", "two"} if shape is ConcurrentWorkflow else {"one"}
@@ -298,7 +300,7 @@ def test_leaving_a_workflow_tells_every_provider_that_is_asked(shape: Any, run: 
     run(main())
 
 
-def test_an_iterator_that_is_let_go_of_in_another_thread(run: Run, server: PacedServer) -> None:
+def test_an_iterator_that_is_collected_in_another_thread(run: Run, server: PacedServer) -> None:
     """The collector runs in whatever thread happens to allocate."""
 
     async def main() -> None:

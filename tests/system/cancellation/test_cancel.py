@@ -199,7 +199,7 @@ STOPS: list[Stop] = [by_cancel, by_cancel_from_a_thread, by_the_readers_task, by
 
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.__name__)
 @pytest.mark.parametrize("phase", PHASES, ids=lambda phase: phase.__name__)
-def test_a_run_is_stopped_whatever_it_does(phase: Phase, stop: Stop, run: Run, server: PacedServer) -> None:
+def test_a_run_can_be_cancelled_in_any_state(phase: Phase, stop: Stop, run: Run, server: PacedServer) -> None:
     async def main() -> None:
         scene = Scene(server)
         async with phase(scene):
@@ -219,7 +219,9 @@ def test_a_run_is_stopped_whatever_it_does(phase: Phase, stop: Stop, run: Run, s
 
 
 @pytest.mark.parametrize("shape", ["chunks", "events", "text", "result"])
-def test_a_run_that_was_cancelled_before_it_was_read_asks_nobody(shape: str, run: Run, server: PacedServer) -> None:
+def test_a_run_that_was_cancelled_before_it_was_read_sends_no_request(
+    shape: str, run: Run, server: PacedServer
+) -> None:
     async def main() -> None:
         stream = Agent(model="words", base_url=server.url, api_key="k").run_stream("Go.")
         stream.cancel()

@@ -42,7 +42,7 @@ TREES: Final[dict[str, Callable[[], Any]]] = {
 
 @pytest.mark.parametrize("way", ["left", "closed", "cancelled"])
 @pytest.mark.parametrize("tree", TREES)
-def test_a_stream_left_while_others_work_below_is_no_reference_cycle(tree: str, way: str, small_heap: None) -> None:
+def test_leaving_a_stream_with_child_runs_leaves_no_reference_cycle(tree: str, way: str, small_heap: None) -> None:
     async def main() -> list[Any]:
         stream = TREES[tree]().run_stream("Go.")
         known: list[weakref.ref[Any]] = []

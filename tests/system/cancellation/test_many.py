@@ -30,7 +30,7 @@ def _room_for(descriptors: int) -> bool:
     return soft >= descriptors
 
 
-def test_one_agent_serves_a_thousand_runs_at_once_and_mixes_nothing(server: PacedServer, census: Census) -> None:
+def test_one_agent_serves_a_thousand_concurrent_runs_without_mixing_them(server: PacedServer, census: Census) -> None:
     runs = 1000 if _room_for(2500) else 200
 
     async def main() -> None:
@@ -58,7 +58,7 @@ def test_one_agent_serves_a_thousand_runs_at_once_and_mixes_nothing(server: Pace
     assert len(server.exchanges) == runs
 
 
-def test_connections_are_used_again_by_runs_that_follow(run: Run, server: PacedServer) -> None:
+def test_later_runs_reuse_connections(run: Run, server: PacedServer) -> None:
     async def main() -> None:
         agent = Agent(model="short", base_url=server.url, api_key="k")
         for _ in range(3):
@@ -85,7 +85,7 @@ def test_a_tools_steps_use_one_connection(run: Run, server: PacedServer) -> None
     run(main())
 
 
-def test_a_connection_that_was_left_is_not_used_again(run: Run, server: PacedServer) -> None:
+def test_an_abandoned_connection_is_not_reused(run: Run, server: PacedServer) -> None:
     async def main() -> None:
         agent = Agent(model="words", base_url=server.url, api_key="k")
         async for _ in agent.run_stream("Go."):
@@ -99,7 +99,7 @@ def test_a_connection_that_was_left_is_not_used_again(run: Run, server: PacedSer
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_runs_are_left_at_random_moments_and_nothing_is_left_of_them(seed: int, run: Run, server: PacedServer) -> None:
+def test_runs_that_are_left_at_random_moments_leave_nothing_behind(seed: int, run: Run, server: PacedServer) -> None:
     dice = random.Random(seed)
 
     async def main() -> None:
@@ -148,7 +148,7 @@ def test_runs_are_left_at_random_moments_and_nothing_is_left_of_them(seed: int, 
 # --- connections that fail
 
 
-def test_a_kept_connection_that_has_died_is_replaced_without_a_word(run: Run) -> None:
+def test_a_dead_pooled_connection_is_replaced_silently(run: Run) -> None:
     """The other side closed it in the meantime, which is seen only once the next request is written on it."""
     answer = (
         b'data: {"choices":[{"index":0,"delta":{"content":"Hi."},"finish_reason":"stop"}],"model":"m"}\n\n'
@@ -200,7 +200,7 @@ def test_a_kept_connection_that_has_died_is_replaced_without_a_word(run: Run) ->
     thread.join(SOON)
 
 
-def test_a_new_connection_that_dies_unanswered_is_told(run: Run) -> None:
+def test_a_new_connection_that_dies_without_an_answer_is_an_error(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -221,7 +221,7 @@ def test_a_new_connection_that_dies_unanswered_is_told(run: Run) -> None:
         thread.join(SOON)
 
 
-def test_a_connection_that_nobody_takes_runs_into_its_clock(run: Run) -> None:
+def test_a_connection_that_is_not_accepted_times_out(run: Run) -> None:
     from headwater import Timeouts
 
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
@@ -245,7 +245,7 @@ def test_a_connection_that_nobody_takes_runs_into_its_clock(run: Run) -> None:
             run(main())
 
 
-def test_an_address_where_nobody_listens_is_told_with_what_to_do(run: Run) -> None:
+def test_an_address_without_a_server_is_an_error_with_advice(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
 
@@ -326,7 +326,7 @@ def test_leaving_through_a_proxy_tells_the_provider(
     asyncio.run(main())
 
 
-def test_a_host_that_is_excepted_is_reached_directly(
+def test_an_excluded_host_bypasses_the_proxy(
     proxy: tuple[str, list[str]], server: PacedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", proxy[0])
@@ -339,7 +339,7 @@ def test_a_host_that_is_excepted_is_reached_directly(
     assert proxy[1] == []
 
 
-def test_a_proxy_of_a_kind_that_is_not_spoken_is_told(server: PacedServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unsupported_kind_of_proxy_is_an_error(server: PacedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "socks5://127.0.0.1:1080")
 
     async def main() -> None:

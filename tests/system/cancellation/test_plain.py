@@ -162,7 +162,7 @@ def test_leaving_tells_the_provider_before_the_next_statement(
     assert_partial(reading.stream.result_sync(), reading.seen)
 
 
-def test_all_that_was_read_is_the_answer(server: PacedServer) -> None:
+def test_the_answer_is_everything_that_was_read(server: PacedServer) -> None:
     stream = agent(server, "short").run_stream("Go.")
     chunks = list(stream)
     assert "".join(chunk.content for chunk in chunks) == stream.response.transcript == "word0 word1 word2 "
@@ -173,7 +173,7 @@ def test_all_that_was_read_is_the_answer(server: PacedServer) -> None:
     assert not server.next().gone.is_set()
 
 
-def test_one_connection_serves_runs_that_follow_one_another(server: PacedServer) -> None:
+def test_consecutive_runs_share_one_connection(server: PacedServer) -> None:
     for _ in range(3):
         agent(server, "short").run_sync("Go.")
         list(agent(server, "short").run_stream("Go."))
@@ -234,7 +234,7 @@ def test_cancel_from_another_thread_ends_what_blocks(model: str, server: PacedSe
     assert_valid(answers[0].messages)
 
 
-def test_cancel_ends_a_blocking_run_by_what_it_is_told(server: PacedServer, census: Census) -> None:
+def test_a_callback_can_cancel_a_blocking_run(server: PacedServer, census: Census) -> None:
     """`run_sync` gives no handle: what stops it is a callback, or the outer run."""
     texts: list[str] = []
 
@@ -253,7 +253,7 @@ def test_cancel_ends_a_blocking_run_by_what_it_is_told(server: PacedServer, cens
     assert_told(server.next(), texts)
 
 
-def test_leaving_while_a_plain_tool_runs_tells_the_tool(server: PacedServer) -> None:
+def test_leaving_while_a_sync_tool_runs_cancels_the_tool(server: PacedServer) -> None:
     told = threading.Event()
 
     def wait(ctx: ToolContext[Any]) -> None:
@@ -299,7 +299,7 @@ def connected(server: PacedServer) -> None:
 
 
 @pytest.mark.usefixtures("connected", "census")
-def test_an_iterator_that_is_let_go_of_inside_a_running_loop(server: PacedServer) -> None:
+def test_an_iterator_that_is_collected_inside_a_running_loop(server: PacedServer) -> None:
     """A half-read plain iterator may be collected anywhere, also where its loop cannot be turned."""
     reading = Reading(server)
     iterator = iter(reading.stream)
@@ -317,7 +317,7 @@ def test_an_iterator_that_is_let_go_of_inside_a_running_loop(server: PacedServer
 
 
 @pytest.mark.usefixtures("connected", "census")
-def test_an_iterator_that_is_let_go_of_in_another_thread(server: PacedServer) -> None:
+def test_an_iterator_that_is_collected_in_another_thread(server: PacedServer) -> None:
     reading = Reading(server)
     iterator = iter(reading.stream)
     while not reading.note(next(iterator).content):
@@ -331,7 +331,7 @@ def test_an_iterator_that_is_let_go_of_in_another_thread(server: PacedServer) ->
     agent(server, "short").run_sync("Go.")
 
 
-def test_inside_a_running_loop_plain_code_is_refused_and_told_what_to_write(server: PacedServer) -> None:
+def test_sync_calls_inside_a_running_loop_raise_an_error_with_advice(server: PacedServer) -> None:
     async def main() -> None:
         stream = agent(server).run_stream("Go.")
         with pytest.raises(LoopMisuse, match="async for chunk in"):
@@ -361,7 +361,9 @@ def test_a_stream_is_read_once(server: PacedServer) -> None:
     assert stream.result_sync() == "word0 word1 word2 "
 
 
-def test_a_task_that_cancels_itself_is_no_ones_else_cancellation(server: PacedServer, census: Census) -> None:
+def test_a_task_that_cancels_itself_is_not_reported_as_an_outside_cancellation(
+    server: PacedServer, census: Census
+) -> None:
     """Code that runs inside the kept loop can cancel its task; plain code then hears a word of ours."""
 
     async def cancel_the_loop(token: str) -> None:

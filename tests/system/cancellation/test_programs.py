@@ -84,7 +84,7 @@ assert names == ["MainThread"], names  # a name was looked up in another one, wh
     ],
     ids=["run", "for", "async for", "await", "gather"],
 )
-def test_ctrl_c_that_nobody_catches_is_one_traceback(source: str, server: PacedServer) -> None:
+def test_an_uncaught_ctrl_c_is_one_traceback(source: str, server: PacedServer) -> None:
     with Program(server, source) as program:
         exchange = server.next()
         assert exchange.wait_sent(AT_ONCE)
@@ -143,7 +143,7 @@ uvloop.run(main())
     ],
     ids=["for", "for of a variable", "async for", "uvloop"],
 )
-def test_a_program_that_sleeps_after_leaving_is_not_paid_for(source: str, server: PacedServer) -> None:
+def test_leaving_closes_the_request_while_the_program_sleeps(source: str, server: PacedServer) -> None:
     with Program(server, source) as program:
         program.here()
         assert_told(server.next(), ["word0"])
@@ -371,7 +371,7 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("source", ENDINGS.values(), ids=ENDINGS.keys())
-def test_nothing_is_said_at_exit(source: str, server: PacedServer) -> None:
+def test_nothing_is_printed_at_exit(source: str, server: PacedServer) -> None:
     if "fork" in source and not hasattr(os, "fork"):
         pytest.skip("there is no fork here")
     with Program(server, source) as program:

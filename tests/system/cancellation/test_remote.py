@@ -152,7 +152,7 @@ def test_leaving_while_it_connects(run: Run, server: Served) -> None:
     run(main())
 
 
-def test_leaving_while_it_waits_to_come_back(run: Run, server: Served) -> None:
+def test_leaving_while_it_waits_to_reconnect(run: Run, server: Served) -> None:
     async def main() -> None:
         begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -192,7 +192,7 @@ def test_cancelling_leaves_nothing(run: Run, server: Served) -> None:
     run(main())
 
 
-def test_plain_code_leaves_nothing(census: Census, server: Served) -> None:
+def test_sync_code_leaves_nothing(census: Census, server: Served) -> None:
     reading = stream(server)
     for chunk in reading:
         if chunk.content:
@@ -208,7 +208,7 @@ def test_plain_code_leaves_nothing(census: Census, server: Served) -> None:
     kept_loop().close()  # with the connections that it keeps for the next call
 
 
-def test_plain_code_in_a_thread_leaves_nothing(census: Census, server: Served) -> None:
+def test_sync_code_in_a_thread_leaves_nothing(census: Census, server: Served) -> None:
     def read() -> None:
         for chunk in stream(server):
             if chunk.content:

@@ -69,7 +69,7 @@ def test_it_answers_what_was_asked(server: str) -> None:
     assert rest.text() == "Chosen."
 
 
-def test_it_is_left_its_own_tools(server: str) -> None:
+def test_it_keeps_its_own_tools(server: str) -> None:
     tool = Tool(name="pick", description="Pick one.", parameters={"type": "object"})
     events, client = run(server, "client", tools=[tool])
     assert events[-1].outcome.pending_tool_call_ids == client.pending != []

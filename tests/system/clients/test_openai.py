@@ -8,7 +8,7 @@ import sys
 from tests.system.clients import PROGRAMS, serving
 
 
-def test_openais_client_reads_all_of_it() -> None:
+def test_openais_client_reads_every_response() -> None:
     with serving() as url:
         program = [sys.executable, str(PROGRAMS / "openai_program.py"), url]
         done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)
@@ -16,7 +16,7 @@ def test_openais_client_reads_all_of_it() -> None:
     assert "reads all of it" in done.stdout
 
 
-def test_openais_client_reads_all_of_a_gateway() -> None:
+def test_openais_client_reads_every_response_of_a_gateway() -> None:
     with serving("gateway") as url:
         program = [sys.executable, str(PROGRAMS / "gateway_program.py"), url]
         done = subprocess.run(program, capture_output=True, text=True, timeout=120, check=False)

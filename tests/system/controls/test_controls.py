@@ -87,7 +87,7 @@ def test_a_run_that_is_shown(alone: list[Event], term: str, live: bool, monkeypa
     check(screen.getvalue(), holds="more a␛[2Jb")
 
 
-def test_several_that_speak_in_turn(together: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_agents_in_turn(together: list[Event], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     screen = Screen()
     printer = SectionPrinter(live=False, file=screen)

@@ -67,7 +67,7 @@ def test_the_package_imports_nothing() -> None:
     assert _imports("import headwater") == {"headwater", "headwater.version"}
 
 
-def test_an_agent_is_imported_without_what_it_may_never_need() -> None:
+def test_importing_agent_skips_optional_modules() -> None:
     brought = _imports("from headwater import Agent")
     assert not brought & (HEAVY | RARE)
     ours = {name for name in brought if name.startswith("headwater")}
@@ -76,7 +76,7 @@ def test_an_agent_is_imported_without_what_it_may_never_need() -> None:
 
 
 @pytest.mark.parametrize("api", ["openai-chat", "anthropic"])
-def test_a_request_adds_its_own_api_alone(api: str) -> None:
+def test_a_request_imports_only_its_own_api(api: str) -> None:
     with ProviderSimulator(["Good day."]) as provider:
         program = ASKED.format(
             model=provider.model(api).name, url=provider.url(api), before="before = set(sys.modules)"
@@ -95,7 +95,7 @@ def test_a_request_adds_its_own_api_alone(api: str) -> None:
         'Agent(model="offline", fallback=["openai/gpt-5.4"])',
     ],
 )
-def test_the_client_comes_with_the_model_that_is_asked_with_it(made: str) -> None:
+def test_the_client_is_imported_with_a_model_that_uses_it(made: str) -> None:
     assert "aiohttp" in _imports(MADE.format(made=made))
 
 
@@ -103,7 +103,7 @@ def test_the_client_comes_with_the_model_that_is_asked_with_it(made: str) -> Non
     "made",
     ["Agent()", 'Agent(model="offline/json")', 'Model("replay:FILE")', 'Agent(model=ScriptedModel(["Good day."]))'],
 )
-def test_a_model_that_is_asked_otherwise_brings_no_client(made: str) -> None:
+def test_a_model_that_needs_no_client_imports_none(made: str) -> None:
     assert "aiohttp" not in _imports(MADE.format(made=made))
 
 

@@ -89,7 +89,7 @@ async def _until_it_listens(port: int, process: subprocess.Popen[bytes]) -> None
     raise AssertionError("nginx does not listen")
 
 
-def test_events_are_passed_on_as_they_come() -> None:
+def test_events_are_passed_on_without_delay() -> None:
     async def main() -> None:
         async with behind_nginx(paced("a", 20, 0.05)) as client:
             begun = (await client.post("/runs", json={"input": "Go."})).json()
@@ -114,7 +114,7 @@ def test_events_are_passed_on_as_they_come() -> None:
     asyncio.run(main())
 
 
-def test_whoever_leaves_behind_it_has_left() -> None:
+def test_a_client_that_disconnects_from_it_disconnects_from_the_server() -> None:
     async def main() -> None:
         async with behind_nginx(paced("a", 1000, 0.02)) as client:
             body = {"input": "Go.", "on_disconnect": "cancel"}
@@ -128,7 +128,7 @@ def test_whoever_leaves_behind_it_has_left() -> None:
     asyncio.run(main())
 
 
-def test_the_checks_see_who_asks() -> None:
+def test_the_checks_see_the_client() -> None:
     async def main() -> None:
         async with behind_nginx(speaker("a")) as client:
             for origin, status in (

@@ -84,7 +84,7 @@ def what(told: dict[str, Any], level: str) -> str:
     return " ".join(f"{one['what']} {one['do']}" for one in told["findings"] if one["level"] == level)
 
 
-def test_nothing_on_the_way(server: Served) -> None:
+def test_no_proxy_in_between(server: Served) -> None:
     code, told = probed(server.url)
     assert (code, told["verdict"], what(told, "held")) == (0, "flows", "")
     assert told["reads"] > 20
@@ -95,7 +95,7 @@ def test_nothing_on_the_way(server: Served) -> None:
 
 @nginx_is_here
 @pytest.mark.parametrize("settings", [PLAIN, BUFFERING, FLUSHED_GZIP], ids=["as it is", "buffering", "flushed gzip"])
-def test_nginx_that_heeds_what_the_server_says(server: Served, settings: str) -> None:
+def test_nginx_that_follows_the_servers_headers(server: Served, settings: str) -> None:
     with behind(server, settings) as url:
         code, told = probed(url)
     assert (code, told["verdict"], what(told, "held")) == (0, "flows", "")
@@ -106,7 +106,7 @@ def test_nginx_that_heeds_what_the_server_says(server: Served, settings: str) ->
 
 @pytest.mark.parametrize("api", ["headwater", "chat"])
 @pytest.mark.parametrize("size", [2000, 10**6], ids=["lumps", "all of it"])
-def test_a_proxy_that_collects(server: Served, api: str, size: int) -> None:
+def test_a_proxy_that_buffers(server: Served, api: str, size: int) -> None:
     async def main() -> tuple[int, dict[str, Any]]:
         async with hostile_proxy(server.port, lambda number: Harm(collect=size)) as proxy:
             options = () if api == "headwater" else ("--model", "a")
@@ -138,7 +138,7 @@ def test_a_server_that_does_not_answer(path: str) -> None:
 
 
 @nginx_is_here
-def test_a_proxy_that_cuts_what_it_takes_for_dead(server: Served) -> None:
+def test_a_proxy_that_closes_idle_connections(server: Served) -> None:
     with behind(server, "proxy_read_timeout 30ms;") as url:
         code, told = probed(url)
     assert (code, told["verdict"], told["end"]) == (1, "broken", "")
@@ -151,7 +151,7 @@ def test_another_apis_stream(server: Served) -> None:
     assert told["delay"] is None
 
 
-def test_a_run_that_goes_on_already(server: Served) -> None:
+def test_a_run_that_is_already_in_progress(server: Served) -> None:
     body = {"input": "Go.", "agent": "slow"}
     begun = httpx.post(f"{server.url}/runs", json=body, trust_env=False).json()["run_id"]
     with httpx.Client(base_url=server.url, trust_env=False) as client:

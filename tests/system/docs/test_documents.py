@@ -59,7 +59,9 @@ def test_every_example_runs(source: str, base_url: str, agents_url: str, tmp_pat
 
 @pytest.mark.long  # there each program has an interpreter of its own
 @pytest.mark.parametrize("guide", ["from-swarms.md", "from-cogent.md"])
-def test_the_examples_from_elsewhere_run_with_their_own_model_too(guide: str, base_url: str, tmp_path: Path) -> None:
+def test_the_examples_of_other_libraries_run_with_their_own_model_too(
+    guide: str, base_url: str, tmp_path: Path
+) -> None:
     sources = [source for place, source in _blocks() if place.startswith(f"docs/{guide}:")]
     theirs = [source.replace('"offline"', '"gpt-4o-mini"') for source in sources if '="offline"' in source]
     assert len(theirs) > 10
@@ -71,12 +73,12 @@ def test_the_examples_from_elsewhere_run_with_their_own_model_too(guide: str, ba
 
 @pytest.mark.long  # there each program has an interpreter of its own
 @pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
-def test_every_program_in_examples_runs_and_says_something(path: Path, base_url: str, tmp_path: Path) -> None:
+def test_every_program_in_examples_runs_and_prints_something(path: Path, base_url: str, tmp_path: Path) -> None:
     assert run_program(path.read_text(encoding="utf-8"), base_url=base_url, folder=tmp_path, name=path.name).strip()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_every_link_leads_somewhere(document: Path) -> None:
+def test_every_link_has_a_target(document: Path) -> None:
     missing = []
     for link, anchor, picture in _LINK.findall(_FENCED.sub("", document.read_text(encoding="utf-8"))):
         if "://" not in link:
@@ -115,7 +117,7 @@ def test_the_design_names_every_module() -> None:
     assert [name for name in sorted(modules) if f"`{name}`" not in page and f"`{name}/`" not in page] == []
 
 
-def test_the_version_is_the_same_wherever_it_stands() -> None:
+def test_the_version_is_the_same_everywhere() -> None:
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     newest = re.search(r"^## (\S+)", changes, re.MULTILINE)
     assert newest is not None

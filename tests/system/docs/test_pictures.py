@@ -43,7 +43,7 @@ def kept(script: dict[str, Any]) -> list[Any]:
     return [shot for shot in script["SHOTS"] if shot.kept]
 
 
-def test_the_answers_are_drawn_as_today(plain_environment: None) -> None:
+def test_the_pictures_of_answers_are_current(plain_environment: None) -> None:
     script = runpy.run_path(str(SCRIPTS / "terminal_pictures.py"))
     from drawn_terminal import draw
 
@@ -52,7 +52,7 @@ def test_the_answers_are_drawn_as_today(plain_environment: None) -> None:
         assert drawn == (ASSETS / f"{shot.name}.svg").read_text("utf-8"), "run python scripts/terminal_pictures.py"
 
 
-def test_the_dashboards_are_drawn_as_today(plain_environment: None) -> None:
+def test_the_pictures_of_the_dashboard_are_current(plain_environment: None) -> None:
     script = runpy.run_path(str(SCRIPTS / "screens.py"))
     from drawn_terminal import draw, still
 
@@ -85,7 +85,7 @@ def told(log: list[Event]) -> Iterator[str]:
                 yield block.phrase
 
 
-def test_the_demo_says_what_it_says_today() -> None:
+def test_the_picture_of_the_demo_is_current() -> None:
     log: list[Event] = []
 
     async def main() -> None:
@@ -111,7 +111,7 @@ def high_water(port: str) -> str:
     return "06:12"
 
 
-def test_the_agent_says_what_it_says_today() -> None:
+def test_the_picture_of_the_agent_is_current() -> None:
     shown = texts(ASSETS / "agent.svg")
     response = Agent(model="offline", tools=[high_water]).run("Explain tides")
     for word in set(re.findall(r"[A-Za-z]{3,}", response.text)):

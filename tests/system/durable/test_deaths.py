@@ -15,7 +15,7 @@ EVERY = tries(19, 2)
 @pytest.mark.long
 @pytest.mark.timeout(1200)  # where every second event is tried
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_wherever_its_process_dies_a_run_comes_to_the_same_end(name: str) -> None:
+def test_a_run_ends_the_same_wherever_its_process_dies(name: str) -> None:
     expected, size = whole(name), len(events_of(name))
     check(name, None, False, expected)
     for at in range(hash_of(name) % EVERY, size, EVERY):

@@ -59,7 +59,7 @@ def test_a_run_wakes_at_the_earliest_time_of_the_questions_below_it() -> None:
     run_virtual(main())
 
 
-def test_an_answer_that_was_cut_costs_what_was_said_and_is_asked_for_again() -> None:
+def test_a_cut_answer_costs_what_was_generated_and_is_requested_again() -> None:
     async def main() -> None:
         log = MemoryLog()
 
@@ -85,7 +85,7 @@ def test_an_answer_that_was_cut_costs_what_was_said_and_is_asked_for_again() -> 
     run_virtual(main())
 
 
-def test_what_has_happened_is_not_judged_by_limits_that_changed_later() -> None:
+def test_changed_limits_do_not_apply_to_the_past() -> None:
     def agent(max_steps: int) -> Any:
         steps = ([Call("add", {"a": 1, "b": 2})], [Call("charge", {"cents": 5})], ["It is done."])
         return asks(*steps, max_steps=max_steps)

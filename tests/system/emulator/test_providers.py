@@ -137,7 +137,7 @@ def test_text_as_strings(model: Callable[..., Model]) -> None:
     run(main())
 
 
-def test_text_in_plain_code(model: Callable[..., Model]) -> None:
+def test_text_in_sync_code(model: Callable[..., Model]) -> None:
     assert "".join(chunk.content for chunk in model().stream("say hi")) == ANSWER
 
 
@@ -241,7 +241,7 @@ def test_http_errors(model: Callable[..., Model], task: str, kind: type[errors.P
     assert caught.value.request_id is not None
 
 
-def test_a_retry_heals(label: str, model: Callable[..., Model]) -> None:
+def test_a_retry_recovers(label: str, model: Callable[..., Model]) -> None:
     async def main() -> list[Event]:
         stream = model(retries=1).stream(f"try again, {label}.")
         events: list[Event] = [event async for event in stream.events()]
@@ -259,7 +259,7 @@ def test_a_retry_heals(label: str, model: Callable[..., Model]) -> None:
         ("hang up", (errors.ConnectionFailed,)),
     ],
 )
-def test_what_is_no_answer_at_all(
+def test_a_body_that_is_not_an_answer(
     model: Callable[..., Model], task: str, kinds: tuple[type[errors.HeadwaterError], ...]
 ) -> None:
     with pytest.raises(kinds) as caught:
@@ -268,7 +268,7 @@ def test_what_is_no_answer_at_all(
     assert caught.value.response == ""
 
 
-def test_a_broken_stream_is_no_answer(model: Callable[..., Model]) -> None:
+def test_a_broken_stream_is_not_an_answer(model: Callable[..., Model]) -> None:
     seen: list[str] = []
 
     async def main() -> None:

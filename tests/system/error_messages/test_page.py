@@ -67,7 +67,7 @@ def test_the_first_words_of_a_message_find_it_and_its_class(title: str) -> None:
     assert kind.rpartition(".")[2] in section
 
 
-def test_every_message_of_the_source_is_on_the_page() -> None:
+def test_every_message_in_the_source_is_on_the_page() -> None:
     page = PAGE.read_text(encoding="utf-8")
     lost = []
     for kind, text in REFERENCE["source_messages"]():

@@ -84,7 +84,7 @@ def test_in_async_code_few_frames_are_ours(monkeypatch: pytest.MonkeyPatch) -> N
         assert "registry.py" not in str(files)
 
 
-def test_where_a_users_code_has_raised_is_shown() -> None:
+def test_the_line_of_user_code_that_raised_is_shown() -> None:
     def look() -> str:
         """Look."""
         raise ToolFailed("I see nothing.")
@@ -94,7 +94,7 @@ def test_where_a_users_code_has_raised_is_shown() -> None:
     assert "look" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
 
 
-def test_where_a_users_code_has_used_it_wrongly_is_shown() -> None:
+def test_the_line_of_user_code_with_the_mistake_is_shown() -> None:
     def look() -> str:
         """Look."""
         raise UnknownModel("No such model.")

@@ -35,7 +35,7 @@ SAMPLES = {
 
 
 @pytest.mark.parametrize("folder", APIS)
-def test_whatever_comes_it_is_events_or_an_error_of_ours(folder: str) -> None:
+def test_any_input_results_in_events_or_one_of_our_errors(folder: str) -> None:
     api = APIS[folder]
     bodies = [recording.body for recording in recordings(folder) if len(recording.body) < 8000] or [SAMPLES[api]]
     seed = random.randrange(1 << 32)  # another one each time; a failure says which
@@ -95,14 +95,14 @@ ONCE: dict[str, tuple[str, bytes, type[Exception] | None]] = {
 
 
 @pytest.mark.parametrize("name", ONCE)
-def test_what_once_broke_a_decoder_does_not(name: str) -> None:
+def test_past_failures_of_decoders_stay_fixed(name: str) -> None:
     api, body, error = ONCE[name]
     made = decoded(load_api(api).Decoder, [body])
     assert (type(made.decoder.error) if made.decoder.error is not None else None) is error
     assert not made.complete
 
 
-def test_an_error_between_events_is_the_same_however_the_bytes_come() -> None:
+def test_an_error_between_events_does_not_depend_on_how_the_bytes_are_split() -> None:
     chunk = b'data: {"candidates":[{"content":{"parts":[{"text":"Hi"}]}}]}\n\n'
     body = chunk + b'{"error":"x"}\n' + chunk
     whole = decoded(load_api("gemini").Decoder, [body])
@@ -110,7 +110,7 @@ def test_an_error_between_events_is_the_same_however_the_bytes_come() -> None:
     assert decoded(load_api("gemini").Decoder, Split(1).cut(body)).events == whole.events
 
 
-def test_a_breach_tells_what_came_out() -> None:
+def test_a_breach_names_the_unexpected_result() -> None:
     class Broken(load_api("ollama").Decoder):  # type: ignore[misc]
         def _finish(self) -> None:
             raise AttributeError("no such thing")

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory:
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=[probe.question for probe in PROBES])
-def test_a_probe_finds_what_is_promised(probe: Probe) -> None:
+def test_a_probe_confirms_the_guarantee(probe: Probe) -> None:
     found = ask(probe)
     assert found.holds, found.said
     assert len(probe.peers) == len(PEERS)

@@ -28,7 +28,7 @@ FAILED = [case for folder in APIS for case in cases(folder, failures)]
 
 
 @pytest.mark.parametrize(("api", "recording"), SHORT)
-def test_cut_split_or_flipped_a_decoder_tells_the_truth(api: str, recording: Recording) -> None:
+def test_a_decoder_stays_correct_on_cut_split_or_flipped_bodies(api: str, recording: Recording) -> None:
     rows = decoding(api, recording, cuts=3, flips=3)
     assert [breach for row in rows for breach in row.breaches] == []
     assert rows[1].complete + rows[1].incomplete + rows[1].failed == rows[1].tried > 0
@@ -42,14 +42,14 @@ def test_cut_at_every_byte(api: str, recording: Recording) -> None:
 
 
 @pytest.mark.parametrize(("api", "recording"), FEW)
-def test_stalled_a_run_ends_in_time_or_goes_on(api: str, recording: Recording) -> None:
+def test_a_stalled_run_times_out_or_continues(api: str, recording: Recording) -> None:
     rows = stalling(api, recording, points=3)
     assert [breach for row in rows for breach in row.breaches] == []
     assert [row.tried for row in rows] == [3, 3]
 
 
 @pytest.mark.parametrize("folder", APIS)
-def test_broken_over_a_socket_a_run_tells_the_truth(folder: str) -> None:
+def test_a_run_over_a_broken_socket_stays_correct(folder: str) -> None:
     streams = recordings(folder)[::8]
     if not streams:
         pytest.skip("no recordings: set HEADWATER_SHARED")
@@ -60,11 +60,11 @@ def test_broken_over_a_socket_a_run_tells_the_truth(folder: str) -> None:
 
 
 @pytest.mark.parametrize("recording", FAILED)
-def test_an_http_errors_body_cut_is_still_that_error(recording: Recording) -> None:
+def test_a_cut_body_of_an_http_error_is_still_that_error(recording: Recording) -> None:
     assert errors(recording, cuts=10).breaches == []
 
 
-def test_some_bodies_hold_several_answers() -> None:
+def test_some_bodies_contain_several_answers() -> None:
     streams = [recording for folder in APIS for recording in recordings(folder)]
     if not streams:
         pytest.skip("no recordings: set HEADWATER_SHARED")

@@ -216,7 +216,7 @@ def _tried(every: int) -> list[Any]:
 
 @pytest.mark.long
 @pytest.mark.parametrize(("shape", "face"), _tried(tries(3, 1)))
-def test_a_face_of_its_log(shape: str, face: str) -> None:
+def test_a_reader_of_its_log(shape: str, face: str) -> None:
     _, size = SHAPES[shape]
     growth = Growth(lambda count: FACES[face](log_of_shape(shape, count)), size)
     assert growth.factor <= limit(shape), growth.lines
@@ -257,7 +257,7 @@ def going_on(turns: int) -> Work:
 
 
 @pytest.mark.parametrize("make", [with_history, on_a_thread, going_on])
-def test_what_went_before(make: Make) -> None:
+def test_an_earlier_conversation(make: Make) -> None:
     growth = Growth(make, 20)
     assert growth.factor <= LINEAR, growth.lines
 

@@ -75,7 +75,7 @@ def files_in_rooms() -> Iterator[str]:
 # --- its shape
 
 
-def test_few_entries_stand_at_the_top() -> None:
+def test_the_top_level_has_few_entries() -> None:
     given = {"__init__.py", "__main__.py", "py.typed", "__pycache__"}
     entries = sorted(path.name for path in SOURCE.iterdir() if path.name not in given)
     assert len(entries) <= MAX_ENTRIES, (
@@ -84,7 +84,7 @@ def test_few_entries_stand_at_the_top() -> None:
     )
 
 
-def test_no_circle_of_imports() -> None:
+def test_there_are_no_import_cycles() -> None:
     found = circles(import_graph(SOURCE))
     assert found == [], (
         f"These modules lead back to each other: {'; '.join(', '.join(group) for group in found)}. Imports under"
@@ -121,7 +121,7 @@ def test_every_module_has_a_test_of_its_name() -> None:
     )
 
 
-def test_every_test_in_a_room_is_of_a_module_there() -> None:
+def test_every_test_file_has_a_module_in_the_same_folder() -> None:
     tested = {own_test(module).relative_to(TESTS).as_posix() for module in modules()}
     lost = {test for test in files_in_rooms() if test not in tested}
     assert not (new := lost - WITHOUT_MODULE.keys()), (
@@ -189,7 +189,7 @@ def test_the_three_lists_of_public_names_are_one() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(headwater.__all__) - {"__version__"}))
-def test_what_is_lazily_imported_is_what_the_stub_names(name: str) -> None:
+def test_lazy_imports_match_the_stub(name: str) -> None:
     stubs, _, lazy = doors()
     value = getattr(headwater, name)
     if name in lazy:
@@ -200,7 +200,7 @@ def test_what_is_lazily_imported_is_what_the_stub_names(name: str) -> None:
         )
 
 
-def test_importing_the_package_brings_in_nothing_heavy() -> None:
+def test_importing_the_package_imports_nothing_heavy() -> None:
     program = "import sys, headwater; print(*sorted({'aiohttp', 'pydantic', 'rich', 'starlette'} & set(sys.modules)))"
     heavy = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout.strip()
     assert heavy == "", (

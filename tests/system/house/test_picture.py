@@ -42,7 +42,7 @@ def test_it_shows_every_module_and_package() -> None:
         assert name in shown or f"{name}/" in shown
 
 
-def test_the_version_is_the_ground_and_the_commands_the_attic() -> None:
+def test_the_version_is_at_the_bottom_and_the_commands_at_the_top() -> None:
     floors = SCRIPT["floors"]()
     assert floors[0].name == "cli"
     assert [room.name for room in floors[-1].rooms] == ["version"]
@@ -50,7 +50,7 @@ def test_the_version_is_the_ground_and_the_commands_the_attic() -> None:
     assert below["runtime"] < below["backends"] < below["providers"] < below["events"] < below["errors"]
 
 
-def test_every_room_is_as_wide_as_its_name_and_within_the_picture() -> None:
+def test_every_folder_is_as_wide_as_its_name_and_within_the_picture() -> None:
     picture = drawn()
     _, _, width, height = map(float, picture.attrib["viewBox"].split())
     for group in picture.iter(f"{NAMESPACE}g"):
@@ -73,7 +73,7 @@ def test_it_can_be_read_on_a_light_and_on_a_dark_page() -> None:
 
 @BUSY
 @given(st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=12), st.integers(120, 700))
-def test_rooms_keep_their_order_and_no_row_is_too_wide(names: list[str], width: int) -> None:
+def test_folders_keep_their_order_and_no_row_is_too_wide(names: list[str], width: int) -> None:
     rooms = [SCRIPT["Room"](name, False) for name in names]
     rows = SCRIPT["shelves"](rooms, width)
     assert [room for row in rows for room in row] == rooms
@@ -83,7 +83,7 @@ def test_rooms_keep_their_order_and_no_row_is_too_wide(names: list[str], width: 
 
 @BUSY
 @given(st.lists(st.text("abc", min_size=1, max_size=12), min_size=1, max_size=40))
-def test_a_suite_that_is_wider_than_the_house_is_several_of_its_name(names: list[str]) -> None:
+def test_a_layer_that_is_too_wide_is_split_into_rows(names: list[str]) -> None:
     room = SCRIPT["Room"]
     suite = room("suite/", False, tuple(room(name, False) for name in names))
     parts = list(SCRIPT["fitting"]([suite], 400))

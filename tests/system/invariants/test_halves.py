@@ -203,7 +203,9 @@ def strict(value: Any) -> bytes:
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_every_face_shows_the_same_whole_text(place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_every_reader_shows_the_same_complete_text(
+    place: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(
         logging.CRITICAL, "headwater.tools"
     )  # it gets the exception itself, and a report of pytest's takes no halves
@@ -244,7 +246,7 @@ def test_every_face_shows_the_same_whole_text(place: str, tmp_path: Path, caplog
 
 
 @pytest.mark.parametrize("place", ["task", "history", "thread", "instructions", "task of a workflow"])
-def test_whoever_asks_with_a_half_is_told(place: str) -> None:
+def test_a_lone_surrogate_in_the_input_is_an_error(place: str) -> None:
     made = PLACES[place]()
     runs, options = made if isinstance(made, tuple) else (made, {})
     log = runs.run_stream(options.pop("task", "Go."), **options).events()
@@ -257,7 +259,7 @@ def test_a_model_asked_alone() -> None:
     assert str(stream.response) == WHOLE
 
 
-def test_what_is_said_to_a_run() -> None:
+def test_a_message_to_a_run() -> None:
     log: list[Event] = []
     stream = agent("One.", "Two.").run_stream("Go.")
     for event in stream.events():

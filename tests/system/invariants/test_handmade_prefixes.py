@@ -32,7 +32,7 @@ def _read(log: list[Event]) -> None:
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_no_reader_minds_where_a_log_stops(name: str) -> None:
+def test_every_reader_accepts_a_log_that_stops_anywhere(name: str) -> None:
     log = LOGS[name]
     _read(log)
     for end in range(1, len(log) + 1):
@@ -58,7 +58,7 @@ WORDS = [
 
 
 @pytest.mark.parametrize(("tag", "field"), WORDS)
-def test_a_word_of_a_newer_version_upsets_no_reader(tag: str, field: str) -> None:
+def test_every_reader_accepts_events_of_a_newer_version(tag: str, field: str) -> None:
     tried = 0
     for log in LOGS.values():
         changed = [_with_a_new_word(event, tag, field) for event in log]
@@ -78,6 +78,6 @@ def _with_a_new_word(event: Event, tag: str, field: str) -> Event:
     return decode(msgspec.json.encode(body))
 
 
-def test_the_samples_hold_what_is_tried_here() -> None:
+def test_the_samples_contain_what_is_tested_here() -> None:
     kinds = {type(event) for log in LOGS.values() for event in log}
     assert {AttemptStarted, TextDelta} <= kinds

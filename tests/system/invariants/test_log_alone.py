@@ -39,7 +39,7 @@ def test_the_log_alone_shows_what_the_live_run_showed(part: int) -> None:
         assert report.add(number) == [], f"python -m tests.system.invariants.log_alone 1 --first {number}"
 
 
-def test_another_process_sees_in_a_file_what_was_seen_live(tmp_path: Path) -> None:
+def test_another_process_sees_the_same_in_the_file(tmp_path: Path) -> None:
     plays = [play for play in map(played, range(30)) if play.whole]
     asked: list[str] = []
     for play in plays:
@@ -52,7 +52,7 @@ def test_another_process_sees_in_a_file_what_was_seen_live(tmp_path: Path) -> No
         assert repr(live(play)) == late, f"play {play.number}"
 
 
-def test_workflows_that_are_nested_deep_cost_what_they_hold() -> None:
+def test_deeply_nested_workflows_cost_the_sum_of_their_members() -> None:
     inner: Any = _speaker("a")
     for level in range(50):  # at three times the cost a level this would never end
         inner = SequentialWorkflow([inner], name=f"level{level}")
@@ -89,7 +89,7 @@ def test_a_run_that_is_stopped_before_its_first_event_took_no_time() -> None:
     run_virtual(main())
 
 
-def test_a_run_that_was_ended_while_it_began_says_nothing_more() -> None:
+def test_a_run_that_ended_while_it_started_logs_nothing_more() -> None:
     async def stubborn(context: Any) -> str:
         try:
             await asyncio.sleep(5)
@@ -109,7 +109,7 @@ def test_a_run_that_was_ended_while_it_began_says_nothing_more() -> None:
     run_virtual(main())
 
 
-def test_whoever_waits_for_a_run_waits_for_all_that_is_below_it() -> None:
+def test_waiting_for_a_run_waits_for_its_children() -> None:
     async def main() -> None:
         for items in range(12):
             inner = ConcurrentWorkflow([_speaker(name, Wait(1)) for name in "ab"], name="inner")
@@ -124,7 +124,7 @@ def test_whoever_waits_for_a_run_waits_for_all_that_is_below_it() -> None:
 
 
 @pytest.mark.parametrize("whole", [_speaker("top"), _nested(_speaker("a"))], ids=["agent", "workflow"])
-def test_whoever_watches_hears_the_events_in_order_also_where_a_callback_closes_the_run(whole: Any) -> None:
+def test_watchers_receive_events_in_order_even_if_a_callback_closes_the_run(whole: Any) -> None:
     async def main() -> None:
         for tokens in range(1, 4):
             log: list[Event] = []
@@ -145,7 +145,7 @@ def test_whoever_watches_hears_the_events_in_order_also_where_a_callback_closes_
 
 @pytest.mark.parametrize("kind", [ConcurrentWorkflow, GraphWorkflow])
 @pytest.mark.parametrize("leave", [AgentStream.close, AgentStream.cancel])
-def test_no_member_begins_once_the_run_was_left(kind: Any, leave: Callable[[AgentStream[Any]], None]) -> None:
+def test_no_member_starts_after_the_run_was_left(kind: Any, leave: Callable[[AgentStream[Any]], None]) -> None:
     async def main() -> None:
         models = [ScriptedModel([["Hi", Wait(1)]] * 9) for _ in range(3)]
         members = [Agent(name=f"m{at}", model=model) for at, model in enumerate(models)]
@@ -209,7 +209,7 @@ class _Stopping:
 
 @pytest.mark.parametrize("stop", [AgentStream.close, AgentStream.cancel])
 @pytest.mark.parametrize("pause", [0.0, 0.2])
-def test_a_member_whose_stream_its_maker_closes_ends_in_the_order_of_the_log(
+def test_a_member_whose_stream_its_wrapper_closes_ends_in_the_order_of_the_log(
     stop: Callable[[AgentStream[Any]], Any], pause: float
 ) -> None:
     async def main() -> None:
@@ -232,7 +232,7 @@ async def _await_what_another_cancels(*_: Any) -> Any:
     return await other
 
 
-def test_a_cancellation_by_someone_else_is_a_failure_of_whoever_awaits_it() -> None:
+def test_a_cancellation_from_outside_fails_the_run_that_awaits_it() -> None:
     async def main() -> None:
         below = _speaker("below", instructions=_await_what_another_cancels)
         calls = [Call("below", {"task": "x"})]

@@ -116,7 +116,7 @@ async def _followed(number: int) -> _Followed:
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
-def test_of_a_run_it_stands_where_the_live_one_stood(part: int) -> None:
+def test_the_loop_of_a_logged_run_is_in_the_state_of_the_live_one(part: int) -> None:
     compared = 0
     for number in range(part, RUNS, PARTS):
         random.seed(number)
@@ -264,7 +264,7 @@ class _Walk:
 
 @pytest.mark.long
 @pytest.mark.parametrize("part", range(PARTS))
-def test_of_a_walk_it_stands_where_the_live_one_stood(part: int) -> None:
+def test_the_loop_of_a_random_walk_is_in_the_state_of_the_live_one(part: int) -> None:
     commands: set[Command] = set()
     for number in range(part, WALKS, PARTS):
         walk = _Walk(number)

@@ -79,7 +79,7 @@ def test_the_last_chunk_is_final_and_no_other(play: Play) -> None:
 @pytest.mark.long
 @settings(max_examples=tries(10, 100), deadline=None)
 @given(plays())
-def test_tokens_told_to_a_callback_are_the_transcript(play: Play) -> None:
+def test_tokens_passed_to_a_callback_are_the_transcript(play: Play) -> None:
     outcome = carried_out(play)
     assert "" not in outcome.tokens
     if play.shape != "concurrent":
@@ -126,7 +126,7 @@ def test_a_run_can_be_left_after_any_event(leave: Leave) -> None:
         check_history(outcome.response.messages)
 
 
-def test_a_clock_that_runs_out_at_the_last_word_changes_nothing() -> None:
+def test_a_timeout_at_the_last_token_changes_nothing() -> None:
     told = Part(turns=(("So.",),), clocks=Timeouts(run=0.5))
     outcome = carried_out(Play(part=told, way="chunks", pause=0.2))
     assert outcome.error is None
@@ -135,7 +135,7 @@ def test_a_clock_that_runs_out_at_the_last_word_changes_nothing() -> None:
     check_log(outcome.log)
 
 
-def test_members_that_fail_at_once_leave_nothing_for_the_event_loop_to_complain_of() -> None:
+def test_members_that_fail_together_cause_no_warning_of_the_event_loop() -> None:
     fails = [Agent(name=name, model=ScriptedModel([Fail(401)])) for name in ("one", "two", "three")]
     complaints: list[Any] = []
 
@@ -152,7 +152,7 @@ def test_members_that_fail_at_once_leave_nothing_for_the_event_loop_to_complain_
 @pytest.mark.long
 @settings(max_examples=tries(15, 150), deadline=None)
 @given(plays())
-def test_the_response_is_what_the_events_come_to(play: Play) -> None:
+def test_the_response_is_the_fold_of_the_events(play: Play) -> None:
     outcome = carried_out(play)
     response = outcome.response
     if not outcome.log:

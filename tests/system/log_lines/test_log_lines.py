@@ -80,7 +80,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("what", CASES)
-def test_each_is_one_line_that_is_seen_by_default(what: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_each_is_one_line_that_is_shown_by_default(what: str, caplog: pytest.LogCaptureFixture) -> None:
     declared, given, logger, line = CASES[what]
 
     async def main() -> None:
@@ -96,7 +96,7 @@ def test_each_is_one_line_that_is_seen_by_default(what: str, caplog: pytest.LogC
     assert (record.exc_info is not None) == ("raised" in record.getMessage()), "a traceback where code has raised"
 
 
-def test_what_goes_well_and_what_is_raised_is_no_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_success_and_raised_errors_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="headwater")
     Agent(model=scripted("So.")).run("Go.")
     with pytest.raises(Exception, match="401"):
@@ -104,7 +104,7 @@ def test_what_goes_well_and_what_is_raised_is_no_line(caplog: pytest.LogCaptureF
     assert caplog.records == []
 
 
-def test_a_request_that_waits_for_anothers_pause_says_so(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_request_that_waits_for_the_pause_of_another_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     model = scripted("So.")
     model.quota = ("scripted", "", "")  # type: ignore[attr-defined]
 
@@ -131,7 +131,7 @@ print(agent.run("Go."))
 
 
 @pytest.mark.parametrize(("setup", "lines"), [("", 0), ("logging.basicConfig()", 1)])
-def test_nothing_is_written_where_no_logging_is_set_up(setup: str, lines: int) -> None:
+def test_nothing_is_written_without_configured_logging(setup: str, lines: int) -> None:
     command = [sys.executable, "-c", PROGRAM.format(setup=setup)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "From the other.\n"
@@ -139,7 +139,7 @@ def test_nothing_is_written_where_no_logging_is_set_up(setup: str, lines: int) -
     assert lines == 0 or done.stderr.startswith("WARNING:headwater.models:")
 
 
-def test_no_key_stands_in_a_line(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_line_contains_a_key(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     with ProviderSimulator([Fail(500), "So."]) as simulator:
         agent = Agent(model="openai/m", base_url=simulator.url("openai"), api_key="sk-planted-0123456789")
         agent.run("Go.")

@@ -150,7 +150,7 @@ def test_run_can_be_awaited_in_a_cell(cells: dict[str, Cell]) -> None:
     assert cells["await run"].printed.startswith(ANSWER)
 
 
-def test_chunks_are_as_the_document_says(cells: dict[str, Cell]) -> None:
+def test_chunks_are_as_documented(cells: dict[str, Cell]) -> None:
     assert cells["chunks"].printed == "stop offline\n"
 
 

@@ -65,7 +65,7 @@ def told(log: list[Event]) -> Any:
 
 
 @pytest.mark.parametrize("api", EVERYONE)
-def test_over_every_api_it_is_offered_sent_back_taken_and_gone_on_from(api: str) -> None:
+def test_every_api_offers_rejects_accepts_and_continues_after_the_answer_tool(api: str) -> None:
     with ProviderSimulator([[Say(["Well."]), gives(**BAD)], gives(**GOOD), "It is."]) as provider:
         agent = giving(provider.model(api))
         log: list[Event] = []
@@ -90,7 +90,7 @@ def test_over_every_api_it_is_offered_sent_back_taken_and_gone_on_from(api: str)
 
 @pytest.mark.parametrize("before", APIS)
 @pytest.mark.parametrize("after", APIS)
-def test_any_api_takes_the_conversation_that_another_has_had(before: str, after: str) -> None:
+def test_any_api_accepts_the_conversation_of_another(before: str, after: str) -> None:
     thread = Thread()
     with ProviderSimulator([[gives(**BAD), gives(**BAD)], gives(**GOOD), gives(port="Cork", hour=5)]) as provider:
         giving(provider.model(before)).run("High water at Brest?", thread=thread)
@@ -100,7 +100,7 @@ def test_any_api_takes_the_conversation_that_another_has_had(before: str, after:
 
 
 @pytest.mark.parametrize("api", EVERYONE)
-def test_other_tools_stand_beside_it(api: str) -> None:
+def test_other_tools_run_along_with_it(api: str) -> None:
     asked: list[str] = []
 
     def look(port: str) -> str:
@@ -115,7 +115,7 @@ def test_other_tools_stand_beside_it(api: str) -> None:
 
 
 @pytest.mark.parametrize("api", ["openai-chat", "openai-responses", "anthropic"])  # the others' calls come whole
-def test_an_answer_that_is_cut_off_is_given_once_more(api: str) -> None:
+def test_a_cut_answer_is_requested_again(api: str) -> None:
     cut: list[Item] = [Say(["Well."]), gives(**GOOD), Fail(ConnectionResetError())]
     with ProviderSimulator([cut, gives(**GOOD), cut]) as provider:
         agent = giving(provider.model(api, retries=1), on_interrupted="restart")
@@ -133,7 +133,7 @@ def test_an_answer_that_is_cut_off_is_given_once_more(api: str) -> None:
 # --- every shape
 
 
-def test_members_of_workflows_are_told_the_answer_as_json() -> None:
+def test_members_of_workflows_receive_the_answer_as_json() -> None:
     tides = giving(ScriptedModel([gives(**GOOD)]), name="tides")
     writer = Agent(name="writer", model=ScriptedModel(["At four."]))
     log: list[Event] = []
@@ -165,7 +165,7 @@ def test_an_agent_called_as_a_tool_gives_its_json() -> None:
 # --- what is seen of it
 
 
-def test_readers_of_text_are_told_no_call_and_readers_of_details_are() -> None:
+def test_only_readers_of_details_see_the_call() -> None:
     turn: list[Item] = [Say(["I ", "know."]), gives(**GOOD)]
 
     async def main() -> None:

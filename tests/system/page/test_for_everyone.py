@@ -81,7 +81,7 @@ def test_all_of_it_can_be_done_with_the_keyboard(chromium: Browser, tmp_path: Pa
     assert page.problems == []
 
 
-def test_nothing_moves_for_those_who_want_no_motion(chromium: Browser, tmp_path: Path) -> None:
+def test_reduced_motion_disables_animations(chromium: Browser, tmp_path: Path) -> None:
     path = tmp_path / "run.html"
     path.write_text(saved_page(harbour_plan()), encoding="utf-8")
     page = chromium.page()

@@ -32,7 +32,7 @@ def booker() -> Agent[Any, str]:
     return agent("booker", "offline/booker", 400, *turns, tools=[book_pilot_boat])
 
 
-def test_a_task_is_asked_and_its_answer_comes_while_it_is_written(chromium: Browser) -> None:
+def test_a_task_is_sent_and_its_answer_is_shown_as_it_is_generated(chromium: Browser) -> None:
     with serving(agent("writer", "offline/writer", 60, ["One **two** three. " * 20])) as url:
         page = chromium.page()
         page.go(url)
@@ -46,7 +46,7 @@ def test_a_task_is_asked_and_its_answer_comes_while_it_is_written(chromium: Brow
         assert page.problems == []
 
 
-def test_a_call_is_allowed_with_a_key(chromium: Browser) -> None:
+def test_a_call_is_approved_with_a_key(chromium: Browser) -> None:
     with serving(booker()) as url:
         page = chromium.page()
         page.go(url)
@@ -59,7 +59,7 @@ def test_a_call_is_allowed_with_a_key(chromium: Browser) -> None:
         assert page.problems == []
 
 
-def test_a_call_is_refused_with_a_note_and_one_with_other_arguments_is_allowed(chromium: Browser) -> None:
+def test_a_call_is_denied_with_a_note_and_one_is_approved_with_other_arguments(chromium: Browser) -> None:
     with serving(booker()) as url:
         page = chromium.page()
         page.go(url)
@@ -105,7 +105,7 @@ def test_a_form_of_a_tool_is_filled_in(chromium: Browser) -> None:
         assert page.problems == []
 
 
-def test_what_is_said_while_it_works_is_heard(chromium: Browser) -> None:
+def test_a_message_during_the_run_is_received(chromium: Browser) -> None:
     chatty = Agent(name="chatty", model=OfflineModel([[LONG], ["I heard you."]], rate=120))
     with serving(chatty) as url:
         page = chromium.page()
@@ -135,7 +135,7 @@ def test_a_run_is_stopped(chromium: Browser) -> None:
         assert page.problems == []
 
 
-def test_whoever_comes_back_has_missed_nothing(chromium: Browser) -> None:
+def test_a_client_that_reconnects_has_missed_nothing(chromium: Browser) -> None:
     with serving(agent("writer", "offline/writer", 60, [" ".join(f"word{at}" for at in range(150))])) as url:
         page = chromium.page()
         page.go(url)
@@ -148,7 +148,7 @@ def test_whoever_comes_back_has_missed_nothing(chromium: Browser) -> None:
         assert page.problems == []
 
 
-def test_an_error_is_told(chromium: Browser) -> None:
+def test_an_error_is_shown(chromium: Browser) -> None:
     with serving(agent("broken", "offline/broken", 400, ["I begin", Fail(500, "the disk is full")])) as url:
         page = chromium.page()
         page.go(url)
@@ -180,7 +180,7 @@ def test_two_runs_are_compared(chromium: Browser) -> None:
         assert page.problems == []
 
 
-def test_a_token_in_the_address_is_traded_for_a_cookie(chromium: Browser) -> None:
+def test_a_token_in_the_address_is_exchanged_for_a_cookie(chromium: Browser) -> None:
     token = "a-token-that-nobody-would-ever-guess-1"
     with serving(agent("writer", "offline/writer", 400, ["Hello."]), token=token) as url:
         stranger = chromium.page()
@@ -196,7 +196,7 @@ def test_a_token_in_the_address_is_traded_for_a_cookie(chromium: Browser) -> Non
 
 
 @pytest.mark.parametrize("prefix", ["", "/deep/down"])
-def test_it_stands_under_any_prefix(prefix: str, chromium: Browser) -> None:
+def test_it_works_under_any_prefix(prefix: str, chromium: Browser) -> None:
     with serving(agent("writer", "offline/writer", 400, ["Hello."]), prefix=prefix) as url:
         page = chromium.page()
         page.go(url)

@@ -43,7 +43,7 @@ def lines(log: tuple[Event, ...]) -> list[Any]:
 # --- the fold
 
 
-def test_each_run_comes_to_what_the_library_says() -> None:
+def test_each_run_has_the_same_result_as_in_the_library() -> None:
     logs = dict(sample_logs())
     told = ask("fold", logs={name: lines(log) for name, log in logs.items()})
     for name, log in logs.items():
@@ -64,7 +64,7 @@ def test_each_run_comes_to_what_the_library_says() -> None:
                 assert all(to is not None for _, _, to in theirs["bars"]), (name, run)
 
 
-def test_going_anywhere_in_a_log_shows_the_fold_up_to_there() -> None:
+def test_seeking_in_a_log_shows_the_fold_up_to_there() -> None:
     die = random.Random(7)
     for name in ("tools", "retracted", "side by side", "approved", "an agent as a tool"):
         log = lines(sample_logs()[name])
@@ -88,7 +88,7 @@ SAMPLES = [
 
 @settings(max_examples=5, deadline=None)
 @given(seed=st.integers(0, 2**32))
-def test_text_that_grows_gives_the_elements_of_the_whole(seed: int) -> None:
+def test_growing_text_results_in_the_same_elements_as_the_complete_text(seed: int) -> None:
     die = random.Random(seed)
     texts = []
     for _ in range(60):
@@ -99,7 +99,7 @@ def test_text_that_grows_gives_the_elements_of_the_whole(seed: int) -> None:
     assert ask("blocks", texts=texts) == []
 
 
-def test_no_mark_is_shown_that_vanishes_when_its_end_comes() -> None:
+def test_no_mark_is_shown_that_disappears_when_it_is_closed() -> None:
     text = "Now **bold, `code` and *both*** ~~gone~~ _so_ [a link](https://example.org/x) end."
     shapes = (text, f"# {text}", f"- one\n- {text}", f"> {text}", f"| a |\n|---|\n| {text} |")
     texts = [shape[: len(shape) - at] for shape in shapes for at in range(len(text))]
@@ -114,7 +114,7 @@ def test_no_mark_is_shown_that_vanishes_when_its_end_comes() -> None:
     assert [words for words, _ in ask("writing", texts=literal)] == ["2 * 3 = 6", "a_name and b", "**x", "5 *", "f("]
 
 
-def test_nothing_in_a_text_becomes_anything_that_acts() -> None:
+def test_nothing_in_a_text_becomes_active_content() -> None:
     hostile = [
         "[x](javascript:alert(1)) [y](data:text/html,<script>alert(1)</script>) [z](vbscript:x)",
         "[w](JaVaScRiPt:alert(1)) [&#106;avascript](&#106;avascript:alert(1))",
@@ -134,7 +134,7 @@ def test_nothing_in_a_text_becomes_anything_that_acts() -> None:
 # --- two answers side by side
 
 
-def test_the_difference_of_two_answers_is_what_each_has_alone() -> None:
+def test_the_diff_of_two_answers_is_what_only_one_of_them_has() -> None:
     told = ask(
         "diff", pairs=[["Leave by seven at the latest.", "Leave at seven at the latest."], ["", "new"], ["a b", "a b"]]
     )

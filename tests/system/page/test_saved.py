@@ -37,7 +37,7 @@ def opened(chromium: Browser, folder: Path, log: Sequence[Event], *, width: int 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", sorted(sample_logs())[:: tries(7, 1)])
-def test_every_kind_of_log_opens_and_can_be_gone_through(name: str, chromium: Browser, tmp_path: Path) -> None:
+def test_every_kind_of_log_opens_and_can_be_stepped_through(name: str, chromium: Browser, tmp_path: Path) -> None:
     log = sample_logs()[name]
     page = opened(chromium, tmp_path, log)
     whole = page.text()

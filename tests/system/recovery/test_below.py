@@ -37,7 +37,7 @@ def _tower(seen: dict[str, list[Any]]) -> Any:
 
 @pytest.mark.usefixtures("small_heap")
 @pytest.mark.parametrize("pause", [0, 10])
-def test_each_agents_own_watchers_hear_all_of_it(pause: float) -> None:
+def test_each_agents_own_watchers_receive_all_of_it(pause: float) -> None:
     async def main() -> None:
         seen: dict[str, list[Any]] = {}
         log: list[Event] = []
@@ -52,7 +52,7 @@ def test_each_agents_own_watchers_hear_all_of_it(pause: float) -> None:
     run_virtual(main())
 
 
-def test_runs_below_are_let_go_of_once_they_were_read() -> None:
+def test_child_runs_are_released_after_they_were_read() -> None:
     async def main() -> None:
         kept: list[weakref.ref[Any]] = []
         deep = scripted("Deep.", "Deep.", "Deep.", name="deep")
@@ -75,7 +75,7 @@ def test_runs_below_are_let_go_of_once_they_were_read() -> None:
     run_virtual(main())
 
 
-def test_a_stream_that_is_let_go_of_takes_the_runs_below_with_it() -> None:
+def test_a_stream_that_is_collected_releases_its_child_runs() -> None:
     async def main() -> None:
         flow = ConcurrentWorkflow([scripted([Say(list("ab")), Call("nobody")], "So.", name=name) for name in "ab"])
         stream = flow.run_stream("Go.")

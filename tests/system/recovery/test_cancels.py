@@ -10,7 +10,7 @@ pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory:
 
 
 @pytest.mark.timeout(240)
-def test_nothing_is_left_of_runs_that_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cut_runs_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     report = cut_runs(300, seed=20261120)

@@ -70,7 +70,7 @@ CLOCKS: list[tuple[str, Callable[[], Agent[Any, Any]], type[TimedOut], str, str]
 
 @pytest.mark.parametrize("where", ["run", "agent", "model"])
 @pytest.mark.parametrize(("clock", "make", "kind", "said", "text"), CLOCKS, ids=[clock for clock, *_ in CLOCKS])
-def test_each_clock_is_set_anywhere_and_has_an_error_of_its_own(
+def test_each_timeout_can_be_set_anywhere_and_has_its_own_error(
     clock: str, make: Callable[[], Agent[Any, Any]], kind: type[TimedOut], said: str, text: str, where: str
 ) -> None:
     async def main() -> None:
@@ -102,7 +102,7 @@ def test_each_clock_is_set_anywhere_and_has_an_error_of_its_own(
     assert seconds == pytest.approx(6.0 if clock == "step" else 7.0 if clock == "idle" else 5.0, abs=2.1)
 
 
-def test_the_clock_of_a_connection_is_the_runs_before_the_agents_before_the_models() -> None:
+def test_the_connect_timeout_of_the_run_precedes_the_agents_and_the_models() -> None:
     async def main() -> None:
         source = wired("openai-chat", *[saying("openai-chat", "So.")] * 4)
         agent = Agent(model=source)
@@ -116,7 +116,7 @@ def test_the_clock_of_a_connection_is_the_runs_before_the_agents_before_the_mode
     run_virtual(main())
 
 
-def test_a_tools_clock_is_an_answer_for_the_model() -> None:
+def test_a_tools_timeout_is_a_result_for_the_model() -> None:
     async def slow() -> None:
         """Take long."""
         await asyncio.sleep(LONG)
@@ -152,7 +152,7 @@ SIGNS = {
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_pings_and_comments_feed_no_clock(api: str) -> None:
+def test_pings_and_comments_reset_no_timeout(api: str) -> None:
     async def main() -> None:
         body = saying(api, "So ", *[2.0, PINGS[api]] * 9, "far")
         agent = Agent(model=wired(api, body), retries=0, timeouts=Timeouts(idle=5.0))
@@ -169,7 +169,7 @@ def test_pings_and_comments_feed_no_clock(api: str) -> None:
 
 
 @pytest.mark.parametrize("api", SIGNS)
-def test_what_an_api_tells_of_its_work_feeds_the_clock(api: str) -> None:
+def test_progress_events_of_an_api_reset_the_timeout(api: str) -> None:
     async def main() -> None:
         body = saying(api, "So ", *[4.0, SIGNS[api], 4.0], "far")
         agent = Agent(model=wired(api, body), retries=0, timeouts=Timeouts(idle=5.0))
@@ -179,7 +179,7 @@ def test_what_an_api_tells_of_its_work_feeds_the_clock(api: str) -> None:
     assert seconds == pytest.approx(8.0, abs=0.2)
 
 
-def test_a_sign_of_life_puts_the_end_off_and_no_further() -> None:
+def test_a_progress_event_extends_the_timeout_once() -> None:
     async def main() -> None:
         body = saying("openai-responses", "So ", 4.0, SIGNS["openai-responses"], LONG)
         agent = Agent(model=wired("openai-responses", body), retries=0, timeouts=Timeouts(idle=5.0))
@@ -191,7 +191,7 @@ def test_a_sign_of_life_puts_the_end_off_and_no_further() -> None:
 
 
 @pytest.mark.parametrize("clock", ["idle", "step", "first_token"])
-def test_an_answer_that_is_whole_is_not_too_late(clock: str) -> None:
+def test_a_complete_answer_is_not_timed_out(clock: str) -> None:
     """What may still follow the end of an answer (usage, the body's end) is waited for; a clock then ends only that."""
 
     async def main() -> None:
@@ -239,7 +239,7 @@ SLOW: dict[str, Callable[[], Any]] = {
 
 @pytest.mark.parametrize("slow", ["reader", "callback", "text"])
 @pytest.mark.parametrize("shape", SLOW)
-def test_a_slow_reader_trips_no_providers_clock(shape: str, slow: str) -> None:
+def test_a_slow_reader_triggers_no_provider_timeout(shape: str, slow: str) -> None:
     async def hold(*_: object) -> None:
         await asyncio.sleep(LONG)
 
@@ -256,7 +256,7 @@ def test_a_slow_reader_trips_no_providers_clock(shape: str, slow: str) -> None:
     assert seconds > 4 * LONG or (shape == "tool" and slow != "callback")
 
 
-def test_the_wait_before_another_try_is_no_providers_time() -> None:
+def test_the_wait_before_a_retry_does_not_count_as_provider_time() -> None:
     async def main() -> None:
         clocks = Timeouts(first_token=3.0, step=3.0)
         agent = scripted(Fail(429, retry_after=20), [Wait(2.0), "So."], timeouts=clocks)
@@ -270,7 +270,7 @@ def test_the_wait_before_another_try_is_no_providers_time() -> None:
 
 
 @pytest.mark.parametrize("clock", ["first_token", "idle", "step"])
-def test_each_of_a_providers_clocks_is_a_reason_to_begin_again(clock: str) -> None:
+def test_each_provider_timeout_is_a_reason_to_restart(clock: str) -> None:
     stuck: list[Any] = [Wait(LONG)] if clock == "first_token" else [Say(["So "]), Wait(2.0), Say(["far"]), Wait(LONG)]
 
     async def main() -> None:
@@ -287,7 +287,7 @@ def test_each_of_a_providers_clocks_is_a_reason_to_begin_again(clock: str) -> No
     run_virtual(main())
 
 
-def test_a_connection_that_takes_too_long_is_tried_again_then_asked_elsewhere() -> None:
+def test_a_connect_timeout_is_retried_then_falls_back() -> None:
     async def main() -> None:
         log: list[Event] = []
         slow = wired("openai-chat", *[saying("openai-chat", "Late.")] * 3, connecting=LONG)
@@ -321,7 +321,7 @@ NEVER = Timeouts(tool=None)
 TASK = {"task": "x"}
 
 
-def test_a_runs_deadline_reaches_every_tool_below() -> None:
+def test_a_runs_deadline_applies_to_every_nested_tool() -> None:
     asked = Asked()
 
     def agent(name: str, *below: Agent[Any, Any], clocks: Timeouts = NEVER) -> Agent[Any, Any]:
@@ -345,7 +345,7 @@ def test_a_runs_deadline_reaches_every_tool_below() -> None:
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_a_deadline_reaches_a_run_that_a_tool_begins_by_itself(plain: bool) -> None:
+def test_a_deadline_applies_to_a_run_that_a_tool_starts_itself(plain: bool) -> None:
     asked = Asked()
     low = scripted(Call("look"), "So.", name="low", tools=[asked.tool("low")], timeouts=NEVER)
     lower = scripted(Call("look"), "So.", name="lower", tools=[asked.tool("lower")], timeouts=NEVER)
@@ -372,7 +372,7 @@ def test_a_deadline_reaches_a_run_that_a_tool_begins_by_itself(plain: bool) -> N
 
 
 @pytest.mark.parametrize("plain", [False, True])
-def test_what_a_tool_has_begun_ends_with_its_time(plain: bool) -> None:
+def test_a_run_started_by_a_tool_ends_with_the_tools_timeout(plain: bool) -> None:
     """A tool that timed out is waited for by nobody; nor is the run that it waits for."""
     ended = threading.Event()
     partial: list[Response[Any]] = []
@@ -412,7 +412,7 @@ def test_what_a_tool_has_begun_ends_with_its_time(plain: bool) -> None:
     assert time.monotonic() - begun < LONG / 2
 
 
-def test_what_a_tool_begins_after_its_run_was_left_is_over_at_once() -> None:
+def test_a_run_started_by_a_tool_after_its_run_was_left_ends_at_once() -> None:
     ended = threading.Event()
     partial: list[Response[Any]] = []
     low = Agent(name="low", model=always(Wait(LONG), "Late."))
@@ -434,7 +434,7 @@ def test_what_a_tool_begins_after_its_run_was_left_is_over_at_once() -> None:
     asyncio.run(main())
 
 
-def test_the_outer_runs_clock_ends_all_that_is_below() -> None:
+def test_the_outer_runs_timeout_ends_all_child_runs() -> None:
     async def main() -> None:
         log: list[Event] = []
         low = Agent(name="low", model=always("Hm. ", Wait(LONG)))
@@ -457,7 +457,7 @@ def test_the_outer_runs_clock_ends_all_that_is_below() -> None:
 
 @pytest.mark.parametrize("clock", ["tool", "run"])
 @pytest.mark.parametrize("begun", ["run", "arun", "several"])
-def test_clocks_go_on_while_an_async_tool_runs_an_agent(clock: str, begun: str) -> None:
+def test_timeouts_continue_while_an_async_tool_runs_an_agent(clock: str, begun: str) -> None:
     low = Agent(name="low", model=always(Wait(LONG), "Late."))
 
     async def ask() -> str:
@@ -478,7 +478,7 @@ def test_clocks_go_on_while_an_async_tool_runs_an_agent(clock: str, begun: str) 
     assert time.monotonic() - since < LONG / 2
 
 
-def test_a_plain_callback_deep_below_is_cancelled_with_the_whole() -> None:
+def test_a_deeply_nested_sync_callback_is_cancelled_with_the_outer_run() -> None:
     """It blocks the loop on a run of its own, so that only another thread can end it."""
     waiting = threading.Event()
     low = Agent(name="low", model=always("Hm. ", Wait(LONG)))

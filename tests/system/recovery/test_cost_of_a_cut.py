@@ -110,7 +110,7 @@ def test_an_answer_that_is_cut(recording: Recording) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("recording", RECORDINGS)
-def test_an_answer_that_is_left(recording: Recording) -> None:
+def test_an_answer_that_is_abandoned(recording: Recording) -> None:
     dice = random.Random(recording.name)
     size = len(recording.body)
 
@@ -175,7 +175,7 @@ LOGS: Final = {**sample_logs(), **handmade_logs()}
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_every_beginning_of_a_log_costs_what_was_said_in_it(name: str) -> None:
+def test_every_prefix_of_a_log_costs_what_was_generated_in_it(name: str) -> None:
     log = LOGS[name]
     runs = [event.run for event in log if isinstance(event, RunStarted)]
     for run in runs:

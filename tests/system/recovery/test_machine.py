@@ -16,7 +16,7 @@ EXAMPLES = int(os.environ.get("HEADWATER_RECOVERY_EXAMPLES", "0"))
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)  # minutes where much is asked for
-def test_a_run_is_whole_whatever_becomes_of_it() -> None:
+def test_a_run_is_consistent_whatever_happens() -> None:
     run_state_machine_as_test(
         RunMachine,
         settings=settings(

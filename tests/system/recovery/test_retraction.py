@@ -52,7 +52,7 @@ TOLD = "I look.\n\nThe end."
 
 
 @pytest.mark.parametrize("end", BREAKS, ids=["cut", "reset", "in band"])
-def test_every_projection_takes_it_back(end: Any) -> None:
+def test_every_reader_retracts_it(end: Any) -> None:
     async def main() -> None:
         stream = story(end=end, name="writer").run_stream("Go.")
         shown = watch_all(stream, "writer")
@@ -85,7 +85,7 @@ def _check_screen(written: str) -> None:
 
 
 @pytest.mark.parametrize("broken", [(Say(BROKEN),), (Think("Hm."), Say(BROKEN)), (Think("Hm."),), (Call("look", "{"),)])
-def test_chunks_less_what_they_take_back_are_the_text(broken: tuple[Any, ...]) -> None:
+def test_chunks_minus_retractions_are_the_text(broken: tuple[Any, ...]) -> None:
     async def main() -> None:
         stream = story(*broken).run_stream("Go.")
         chunks = [chunk async for chunk in stream]
@@ -109,7 +109,7 @@ def test_text_waits_until_its_step_has_ended() -> None:
     run_virtual(main())
 
 
-def test_a_callback_that_can_take_nothing_back_waits_as_text_does() -> None:
+def test_a_callback_without_on_retract_waits_like_text() -> None:
     async def main() -> None:
         for callback_of in _callbacks():
             tokens: list[str] = []
@@ -139,7 +139,7 @@ def _callbacks() -> list[Callable[[list[str]], Callable[..., Any]]]:
     return [one, two, three, awaited]
 
 
-def test_an_on_retract_that_is_awaited_holds_the_next_attempt_back() -> None:
+def test_an_async_on_retract_delays_the_next_attempt() -> None:
     async def main() -> None:
         order: list[Any] = []
 
@@ -168,7 +168,7 @@ def test_an_on_retract_that_raises_is_counted_and_ends_nothing(capsys: pytest.Ca
     assert capsys.readouterr() == ("", "")
 
 
-def test_who_was_told_no_tokens_takes_none_back() -> None:
+def test_a_callback_without_tokens_gets_no_retraction() -> None:
     async def main() -> None:
         told: list[Any] = []
         agent = restarting([Think("Hm."), Call("look", "{"), Cut()], "Anew.")
@@ -189,7 +189,7 @@ def test_details_say_how_much() -> None:
     run_virtual(main())
 
 
-def test_a_refusal_is_taken_back_as_well() -> None:
+def test_a_refusal_is_retracted_too() -> None:
     async def main() -> None:
         agent = restarting([Say(["Hm. "]), Say(["I will not—"], refusal=True), Cut()], Say(["I will."]))
         stream = agent.run_stream("Go.")
@@ -205,7 +205,7 @@ def test_a_refusal_is_taken_back_as_well() -> None:
 
 
 @pytest.mark.parametrize("way", ["chunks", "events", "text", "final"])
-def test_plain_code_sees_the_same(way: str) -> None:
+def test_sync_code_sees_the_same(way: str) -> None:
     stream = story(timeouts=None).run_stream("Go.")
     if way == "chunks":
         (said,) = less_retracted(stream).values()
@@ -241,7 +241,7 @@ SHAPES: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_workflows_members_take_back_their_own(shape: str) -> None:
+def test_a_workflows_members_retract_their_own_text(shape: str) -> None:
     alone = shape != "concurrent"
 
     async def main() -> None:
@@ -268,7 +268,7 @@ def test_a_workflows_members_take_back_their_own(shape: str) -> None:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_workflows_text_and_tokens_wait_as_an_agents_do(shape: str) -> None:
+def test_a_workflows_text_and_tokens_wait_like_an_agents(shape: str) -> None:
     async def main() -> None:
         stream = SHAPES[shape]().run_stream("Go.")
         pieces = [piece async for piece in stream.text()]
@@ -280,7 +280,7 @@ def test_a_workflows_text_and_tokens_wait_as_an_agents_do(shape: str) -> None:
     run_virtual(main())
 
 
-def test_an_agent_called_as_a_tool_gives_what_is_left() -> None:
+def test_an_agent_called_as_a_tool_returns_what_remains() -> None:
     async def main() -> None:
         helper_tokens: list[str] = []
         helper = _member("helper")
@@ -300,7 +300,7 @@ def test_an_agent_called_as_a_tool_gives_what_is_left() -> None:
     run_virtual(main())
 
 
-def test_who_takes_over_takes_back_its_own() -> None:
+def test_the_agent_that_takes_over_retracts_its_own_text() -> None:
     async def main() -> None:
         heir = restarting([Say(["Me, I—"]), Cut()], [Say(["Now ", "me."])], name="heir")
         agent = restarting([Say(["Wa—"]), Cut()], [Say(["Wait."]), Call("transfer_to_heir")], handoffs=[heir])
@@ -332,7 +332,7 @@ def test_printers_of_agents_and_workflows_hold_for_a_pipe(capsys: pytest.Capture
     run_virtual(main())
 
 
-def test_what_cannot_be_taken_back_is_not_held() -> None:
+def test_text_that_cannot_be_retracted_is_not_held() -> None:
     async def main() -> None:
         stream = scripted(Say(["As ", "it ", "comes."])).run_stream("Go.")
         assert [piece async for piece in stream.text()] == ["As ", "it ", "comes."]
@@ -368,7 +368,7 @@ def test_the_usage_of_every_attempt_is_there() -> None:
     run_virtual(main())
 
 
-def test_a_tool_that_has_run_runs_no_second_time() -> None:
+def test_a_tool_never_runs_a_second_time() -> None:
     ran: list[str] = []
 
     async def look(where: str) -> str:
@@ -398,7 +398,7 @@ def test_a_tool_that_has_run_runs_no_second_time() -> None:
     run_virtual(main())
 
 
-def test_a_thread_goes_on_from_what_is_left() -> None:
+def test_a_thread_continues_from_what_remains() -> None:
     async def main() -> None:
         thread = Thread()
         agent = story()
@@ -411,7 +411,7 @@ def test_a_thread_goes_on_from_what_is_left() -> None:
     run_virtual(main())
 
 
-def test_leaving_amid_a_second_attempt_keeps_that_ones_words() -> None:
+def test_leaving_during_a_second_attempt_keeps_its_text() -> None:
     async def main() -> None:
         stream = restarting([Say(["So ", "far"]), Cut()], Say(["A", "new", "."])).run_stream("Go.")
         shown = watch_all(stream, "agent")
@@ -426,7 +426,7 @@ def test_leaving_amid_a_second_attempt_keeps_that_ones_words() -> None:
     run_virtual(main())
 
 
-def test_leaving_between_two_attempts_keeps_none() -> None:
+def test_leaving_between_two_attempts_keeps_no_text() -> None:
     async def main() -> None:
         stream = restarting([Say(["So ", "far"]), Cut()], Say(["A", "new", "."])).run_stream("Go.")
         shown = watch_all(stream, "agent")
@@ -441,7 +441,7 @@ def test_leaving_between_two_attempts_keeps_none() -> None:
     run_virtual(main())
 
 
-def test_what_nothing_mended_is_raised_with_the_last_attempts_words() -> None:
+def test_an_unrecovered_error_has_the_last_attempts_text() -> None:
     async def main() -> None:
         agent = Agent(
             name="writer",
@@ -466,7 +466,7 @@ def test_what_nothing_mended_is_raised_with_the_last_attempts_words() -> None:
 
 
 @pytest.mark.parametrize("restart", [False, True])
-def test_a_picture_is_shown_as_words_are(restart: bool) -> None:
+def test_a_generated_image_counts_as_shown_output(restart: bool) -> None:
     """An answer that broke off after one is not asked for again unseen, to be paid for and shown twice."""
     picture = Image(data=b"\x89PNG\r\n\x1a\n", media_type="image/png")
 

@@ -52,7 +52,7 @@ def _waits(log: list[Event]) -> list[float]:
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(("status", "kind"), LATER, ids=[str(status) for status, _ in LATER])
-def test_what_may_pass_is_tried_again(api: str, status: int, kind: type[HeadwaterError]) -> None:
+def test_transient_errors_are_retried(api: str, status: int, kind: type[HeadwaterError]) -> None:
     async def main() -> None:
         stream = Agent(model=wired(api, Refusal(status), saying(api, "So."))).run_stream("Go.")
         log = await log_of(stream)
@@ -67,7 +67,7 @@ def test_what_may_pass_is_tried_again(api: str, status: int, kind: type[Headwate
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(("status", "kind"), NEVER, ids=[str(status) for status, _ in NEVER])
-def test_what_will_not_pass_is_asked_once(api: str, status: int, kind: type[HeadwaterError]) -> None:
+def test_permanent_errors_are_not_retried(api: str, status: int, kind: type[HeadwaterError]) -> None:
     async def main() -> None:
         source = wired(api, Refusal(status, retry_after="1"), saying(api, "So."))
         with pytest.raises(kind) as caught:
@@ -84,7 +84,7 @@ def test_what_will_not_pass_is_asked_once(api: str, status: int, kind: type[Head
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("shown", [False, True], ids=["at once", "amid the answer"])
 @pytest.mark.parametrize("restart", [False, True], ids=["raise", "restart"])
-def test_an_overload_that_is_told_inside_the_stream(api: str, shown: bool, restart: bool) -> None:
+def test_an_overload_error_inside_the_stream(api: str, shown: bool, restart: bool) -> None:
     wire: Any = WIRES[api](APIS[api], {})
     body: list[Any] = saying(api, "So ", "far", end=False) if shown else [wire.head(Usage(input_tokens=3))]
     trouble = Trouble(status=503, code=None, message="Overloaded")
@@ -152,7 +152,7 @@ def test_a_connection_that_breaks(api: str, shown: bool, how: str) -> None:
     ],
 )
 @pytest.mark.parametrize("status", [429, 503, 500])
-def test_the_wait_is_what_the_provider_asked_for(headers: dict[str, str], asked: float, status: int) -> None:
+def test_the_wait_is_the_providers_retry_after(headers: dict[str, str], asked: float, status: int) -> None:
     headers = {name: formatdate(time.time() + asked) if text == "DATE" else text for name, text in headers.items()}
 
     async def main() -> list[float]:
@@ -166,7 +166,7 @@ def test_the_wait_is_what_the_provider_asked_for(headers: dict[str, str], asked:
 
 
 @pytest.mark.parametrize("header", ["soon", "", "1e400", "nan", "99999999999", "Mon, 01 Jan 99999999999 00:00:00 GMT"])
-def test_a_wait_that_says_nothing_is_as_none(header: str) -> None:
+def test_an_invalid_retry_after_is_ignored(header: str) -> None:
     async def main() -> list[float]:
         source = wired("openai-chat", Refusal(429, b"{}", retry_after=header), saying("openai-chat", "So."))
         return _waits(await log_of(Agent(model=source).run_stream("Go.")))
@@ -218,7 +218,7 @@ def test_a_fallback_after_an_answer_that_broke_off(then: Any) -> None:
     run_virtual(main())
 
 
-def test_all_that_were_asked_broke_off() -> None:
+def test_every_model_broke_off() -> None:
     async def main() -> None:
         models = [always(Say([f"{name} "]), Cut()) for name in ("one", "two", "three")]
         agent = Agent(model=models[0], fallback=models[1:], retries=1, on_interrupted="restart")
@@ -235,7 +235,7 @@ def test_all_that_were_asked_broke_off() -> None:
 
 
 @pytest.mark.parametrize("amid", [False, True])
-def test_a_source_among_its_own_fallbacks_is_asked_again_and_not_for_ever(amid: bool) -> None:
+def test_a_model_among_its_own_fallbacks_is_tried_again_but_not_forever(amid: bool) -> None:
     async def main() -> None:
         model = always(*([Say(["So ", "far"]), Cut()] if amid else [Fail(401)]))
         agent = Agent(model=model, fallback=[model, model], retries=0, on_interrupted="restart")

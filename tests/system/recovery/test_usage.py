@@ -46,7 +46,7 @@ TREES: dict[str, Callable[[Turns], Any]] = {
 
 @pytest.mark.parametrize("tree", TREES)
 @pytest.mark.parametrize(("turns", "origin"), ORIGINS, ids=[origin for _, origin in ORIGINS])
-def test_the_least_certain_counts_for_all(tree: str, turns: Turns, origin: str) -> None:
+def test_the_least_certain_usage_counts_for_all(tree: str, turns: Turns, origin: str) -> None:
     async def main() -> None:
         log: list[Event] = []
         response = await TREES[tree](turns).run("Go.", on_event=log.append)
@@ -58,7 +58,7 @@ def test_the_least_certain_counts_for_all(tree: str, turns: Turns, origin: str) 
     run_virtual(main())
 
 
-def test_what_was_refused_has_cost_nothing() -> None:
+def test_a_rejected_request_costs_nothing() -> None:
     async def main() -> None:
         response = await scripted(Fail(429), "Done.").run("Go.")
         assert response.usage_origin == "measured"

@@ -82,7 +82,7 @@ async def alike(log: Sequence[Event], dice: random.Random) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("number", range(FEW))
-def test_what_is_attached_to_is_what_the_log_says(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_attached_run_is_what_its_log_says(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "FIRST_DELAY", 0.0)
     play = played(number)
     asyncio.run(alike(play.log, random.Random(number)))

@@ -58,7 +58,7 @@ def ended(process: subprocess.Popen[str], number: int) -> None:
     process.communicate()
 
 
-def test_a_server_that_is_killed_and_has_lost_the_run() -> None:
+def test_a_killed_server_has_lost_the_run() -> None:
     process, port = started(0)
     url = f"http://127.0.0.1:{port}"
     run = httpx.post(f"{url}/runs", json={"input": "Go."}, trust_env=False).json()["run_id"]
@@ -85,7 +85,7 @@ def test_a_server_that_is_killed_and_has_lost_the_run() -> None:
             ended(one, signal.SIGTERM)
 
 
-def test_a_server_that_is_told_to_stop_ends_its_runs_and_says_so() -> None:
+def test_a_server_that_shuts_down_ends_its_runs_and_reports_it() -> None:
     process, port = started(0)
     url = f"http://127.0.0.1:{port}"
     run = httpx.post(f"{url}/runs", json={"input": "Go."}, trust_env=False).json()["run_id"]
@@ -100,7 +100,7 @@ def test_a_server_that_is_told_to_stop_ends_its_runs_and_says_so() -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 10, 25])
-def test_a_server_that_has_the_run_still(cut: int) -> None:
+def test_a_restarted_server_that_still_has_the_run(cut: int) -> None:
     """As with a journal: another process has the same log."""
     said = run_virtual(log_of(paced("a", 12).run_stream("Go.")))[0]
     log = [msgspec.structs.replace(event, time=1e9 + 0.03 * event.seq) for event in said]
@@ -128,7 +128,7 @@ def test_a_server_that_has_the_run_still(cut: int) -> None:
     asyncio.run(main())
 
 
-def test_nobody_comes_back() -> None:
+def test_the_server_does_not_come_back() -> None:
     process, port = started(0)
     url = f"http://127.0.0.1:{port}"
     run = httpx.post(f"{url}/runs", json={"input": "Go."}, trust_env=False).json()["run_id"]

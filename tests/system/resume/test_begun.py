@@ -99,7 +99,7 @@ SHAPES: dict[str, Callable[[Looking], Any]] = {
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_no_tool_begins_before_the_log_says_so(name: str) -> None:
+def test_no_tool_starts_before_the_log_says_so(name: str) -> None:
     async def main() -> int:
         looking = Looking()
         stream = SHAPES[name](looking).run_stream("Go.", approver=lambda question: True)
@@ -154,7 +154,7 @@ def _books(on_unknown: OnUnknown, ran: list[str]) -> Agent[Any, Any]:
 
 
 @pytest.mark.parametrize("on_unknown", ["retry", "tell", "ask", "fail"])
-def test_a_tool_that_waits_in_ask_begins_anew_whatever_is_to_become_of_unknown_ones(on_unknown: OnUnknown) -> None:
+def test_a_tool_that_waits_in_ask_starts_again_whatever_its_on_unknown(on_unknown: OnUnknown) -> None:
     async def main() -> None:
         ran: list[str] = []
         stream = _books(on_unknown, ran).run_stream("Go.")
@@ -182,7 +182,7 @@ def test_a_tool_that_waits_in_ask_begins_anew_whatever_is_to_become_of_unknown_o
 @pytest.mark.parametrize(
     ("on_unknown", "becomes"), [("tell", "It is unknown"), ("ask", "Run it again?"), ("fail", "it is unknown")]
 )
-def test_one_that_was_answered_and_went_on_is_unknown(on_unknown: OnUnknown, becomes: str) -> None:
+def test_a_tool_that_continued_after_an_answer_is_unknown(on_unknown: OnUnknown, becomes: str) -> None:
     """What it did between its last answer and the end of its process nobody can say."""
 
     async def main() -> None:

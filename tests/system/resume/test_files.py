@@ -91,7 +91,7 @@ class Program:
 
 
 @pytest.mark.parametrize("seed", range(tries(4, 400)))
-def test_calls_of_the_client_beside_all_others(seed: int, tmp_path: Path) -> None:
+def test_client_calls_along_with_all_others(seed: int, tmp_path: Path) -> None:
     program, log = Program(seed), list[Event]()
     done.clear()
     end = program.go(program.agent().run_stream("go"), log)

@@ -91,7 +91,7 @@ async def gone_on(runnable: Any, log: Sequence[Event]) -> list[Event]:
 
 
 @pytest.mark.parametrize("name", LOGS)
-def test_a_sample_forked_at_every_step_goes_on(name: str) -> None:
+def test_a_sample_forked_at_every_step_continues(name: str) -> None:
     log = LOGS[name]
     for path, step in steps_of(log):
         at = end_of_step(log, step, path)

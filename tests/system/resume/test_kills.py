@@ -32,7 +32,7 @@ def processes() -> Iterator[Processes]:
 @pytest.mark.long
 @pytest.mark.timeout(1200)  # where all stops are tried
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_whatever_stops_it_a_run_goes_on_to_the_same_end(name: str, processes: Processes) -> None:
+def test_whatever_stops_it_a_resumed_run_ends_the_same(name: str, processes: Processes) -> None:
     whole = undisturbed(SCENARIOS[name])
     tried = 0
     for way in COUNTS:

@@ -102,7 +102,7 @@ def _charged() -> int:
 
 
 @pytest.mark.parametrize("make", EVERYWHERE)
-def test_refused_in_every_place_nothing_runs_and_the_run_goes_on(make: Callable[[], Any]) -> None:
+def test_denied_everywhere_no_tool_runs_and_the_run_continues(make: Callable[[], Any]) -> None:
     async def main() -> None:
         stream = make().run_stream("Go.", keep_log=True)
         log = await _rest(stream, [], lambda question: stream.deny(question.id, note="no", by="ann"))
@@ -168,7 +168,7 @@ def test_cancelled_in_every_place_all_of_it_ends_and_nothing_runs_later(make: Ca
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_how_long_is_waited_holds_in_the_next_process_too(late: bool, clock: Callable[[float], None]) -> None:
+def test_the_answer_timeout_continues_in_the_next_process(late: bool, clock: Callable[[float], None]) -> None:
     needed = _left_waiting(one_asked, answer=DAY)
     (question,) = needed.pending
     assert question.until is not None
@@ -189,7 +189,7 @@ def test_how_long_is_waited_holds_in_the_next_process_too(late: bool, clock: Cal
     assert seconds == pytest.approx(0.0 if late else DAY / 2, abs=60.0)
 
 
-def test_a_tools_question_lapses_in_the_next_process_too(clock: Callable[[float], None]) -> None:
+def test_a_tools_question_expires_in_the_next_process_too(clock: Callable[[float], None]) -> None:
     """It was dismissed by the time; the tool reads that, in whatever process it waits."""
     needed = _left_waiting(asks_two_things)
     log = [*_saved(needed.log)]

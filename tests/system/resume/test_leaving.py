@@ -72,7 +72,7 @@ async def _left(stream: AgentStream[Any, Any], then: Callable[[Event], object]) 
 # --- gently, and at once
 
 
-def test_a_gentle_park_lets_tools_end_and_begins_nothing_new() -> None:
+def test_park_lets_tools_finish_and_starts_nothing_new() -> None:
     async def main() -> None:
         stream = _slow_agent().run_stream("Go.")
 
@@ -92,7 +92,7 @@ def test_a_gentle_park_lets_tools_end_and_begins_nothing_new() -> None:
     assert seconds == pytest.approx(5.0)
 
 
-def test_a_gentle_park_lets_the_answer_be_finished() -> None:
+def test_park_lets_the_answer_finish() -> None:
     async def main() -> None:
         agent = Agent(model=ScriptedModel([["One ", Wait(3.0), "two."], ["Three."]]), max_loops=2, keep_log=True)
         stream = agent.run_stream("Go.")
@@ -109,7 +109,7 @@ def test_a_gentle_park_lets_the_answer_be_finished() -> None:
 
 
 @pytest.mark.parametrize("now", [True, False])
-def test_an_answer_after_parking_is_told_to_resume(now: bool) -> None:
+def test_an_answer_after_parking_is_kept_for_resume(now: bool) -> None:
     """It is needed, and nobody is there to hear it: the log takes it."""
 
     async def main() -> None:
@@ -132,7 +132,7 @@ def test_an_answer_after_parking_is_told_to_resume(now: bool) -> None:
     run_virtual(main())
 
 
-def test_parked_at_once_it_is_left_in_the_middle() -> None:
+def test_park_now_leaves_it_in_the_middle() -> None:
     async def main() -> None:
         stream = _slow_agent().run_stream("Go.")
 
@@ -150,7 +150,7 @@ def test_parked_at_once_it_is_left_in_the_middle() -> None:
     assert seconds == pytest.approx(5.0)
 
 
-def test_a_cancel_before_it_has_left_wins() -> None:
+def test_a_cancel_before_it_is_parked_takes_precedence() -> None:
     async def main() -> None:
         stream = _slow_agent().run_stream("Go.")
         async for event in stream.events():
@@ -164,7 +164,7 @@ def test_a_cancel_before_it_has_left_wins() -> None:
     run_virtual(main())
 
 
-def test_a_log_that_nobody_keeps_cannot_be_parked() -> None:
+def test_a_run_without_a_kept_log_cannot_be_parked() -> None:
     stream = Agent(model=always("So.")).run_stream("Go.")
     with pytest.raises(LogNotKept, match="keep_log"):
         stream.park()
@@ -180,7 +180,7 @@ def test_parked_before_it_is_read_it_does_nothing() -> None:
     assert caught.value.log == ()
 
 
-def test_parked_again_before_it_goes_on_its_log_is_what_it_was() -> None:
+def test_parked_again_before_it_continues_its_log_is_unchanged() -> None:
     async def main() -> None:
         stream = one_asked().run_stream("Go.")
 
@@ -198,7 +198,7 @@ def test_parked_again_before_it_goes_on_its_log_is_what_it_was() -> None:
     run_virtual(main())
 
 
-def test_parked_while_a_question_is_open_it_has_the_question_and_what_was_answered_meanwhile_is_not_begun() -> None:
+def test_parked_with_an_open_question_it_starts_no_call_that_was_approved_meanwhile() -> None:
     async def main() -> None:
         agent = one_asked()
         agent.tools = [*agent.tools, slow]
@@ -232,7 +232,7 @@ def _asking_together() -> Any:
 
 @pytest.mark.parametrize("now", [False, True])
 @pytest.mark.parametrize("make", [one_asked, waiting_child, asks_two_things, _asking_below, _asking_together])
-def test_what_was_answered_in_the_moment_of_parking_is_in_the_log(make: Callable[[], Any], now: bool) -> None:
+def test_an_answer_at_the_moment_of_parking_is_in_the_log(make: Callable[[], Any], now: bool) -> None:
     """Whoever answers is told that it holds: so it does, also where the run is left before it has heard of it."""
 
     async def main() -> None:
@@ -265,7 +265,7 @@ def test_what_was_answered_in_the_moment_of_parking_is_in_the_log(make: Callable
 
 
 @pytest.mark.parametrize("deep", [False, True])
-def test_what_is_answered_below_while_others_are_still_at_work(deep: bool) -> None:
+def test_answers_to_child_runs_while_others_are_still_working(deep: bool) -> None:
     """A run that rests already hears it: a tool that had asked comes to its end, and what is allowed does not begin."""
 
     async def main() -> None:
@@ -303,7 +303,7 @@ def _steps_below() -> Any:
     return ConcurrentWorkflow([one, two], keep_log=True)
 
 
-def test_parked_right_after_it_was_taken_up_nothing_is_at_work_in_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parked_right_after_resume_its_log_has_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a run whose process died in the middle of its answers, and the time that it lies then is not the run's."""
 
     async def main() -> None:
@@ -333,7 +333,7 @@ def test_parked_right_after_it_was_taken_up_nothing_is_at_work_in_its_log(monkey
     run_virtual(main())
 
 
-def test_in_plain_code_it_is_parked_from_the_loop_and_from_a_thread() -> None:
+def test_in_sync_code_it_is_parked_from_the_loop_and_from_a_thread() -> None:
     for in_thread in (False, True):
         stream = one_asked().run_stream("Go.")
         park = threading.Thread(target=stream.park)
@@ -352,7 +352,7 @@ def test_in_plain_code_it_is_parked_from_the_loop_and_from_a_thread() -> None:
         check_log(parked.log, parked=True)
 
 
-def test_the_provider_is_told_at_once_where_a_parked_stream_stands_idle() -> None:
+def test_parking_an_idle_stream_closes_the_request_at_once() -> None:
     model = ScriptedModel([["One ", Wait(50.0), "two."]])
     stream = Agent(model=model, keep_log=True).run_stream("Go.")
     events = iter(stream.events())
@@ -373,7 +373,7 @@ def test_the_provider_is_told_at_once_where_a_parked_stream_stands_idle() -> Non
 
 
 @pytest.mark.parametrize("now", [False, True])
-def test_what_is_said_while_it_is_parked_is_heard_by_whoever_goes_on(now: bool) -> None:
+def test_a_message_to_a_parked_run_is_received_after_resume(now: bool) -> None:
     async def main() -> None:
         stream = hears().run_stream("Go.", keep_log=True)
 
@@ -394,7 +394,7 @@ def test_what_is_said_while_it_is_parked_is_heard_by_whoever_goes_on(now: bool) 
     run_virtual(main())
 
 
-def test_what_is_said_to_a_member_that_rests_is_kept() -> None:
+def test_a_message_to_a_waiting_member_is_kept() -> None:
     async def main() -> None:
         flow = SequentialWorkflow([hears()], keep_log=True)
         stream = flow.run_stream("Go.")
@@ -411,7 +411,7 @@ def test_what_is_said_to_a_member_that_rests_is_kept() -> None:
     run_virtual(main())
 
 
-def test_what_nobody_heard_stands_in_the_response() -> None:
+def test_messages_that_no_model_received_are_in_the_response() -> None:
     async def main() -> None:
         stream = _slow_agent().run_stream("Go.")
         async for event in stream.events():
@@ -427,7 +427,7 @@ def test_what_nobody_heard_stands_in_the_response() -> None:
 # --- threads, and what is left
 
 
-def test_whoever_answers_while_the_loop_ends_is_told_or_is_heard() -> None:
+def test_an_answer_while_the_loop_ends_is_accepted_or_rejected() -> None:
     """Twenty threads answer the moment the run is left: none hangs, none is told nonsense."""
     for _ in range(5):
         stream = one_asked().run_stream("Go.")
@@ -459,7 +459,7 @@ def test_whoever_answers_while_the_loop_ends_is_told_or_is_heard() -> None:
         assert told.count("answered") <= 1
 
 
-def test_a_stream_with_questions_is_no_cycle() -> None:
+def test_a_stream_with_questions_is_not_a_reference_cycle() -> None:
     """Whoever lets go of it in the middle of a question, or after its end, lets go of all of it."""
 
     async def main() -> None:
@@ -490,7 +490,7 @@ def test_a_stream_with_questions_is_no_cycle() -> None:
     run_virtual(main())
 
 
-def test_a_resumed_stream_is_no_cycle() -> None:
+def test_a_resumed_stream_is_not_a_reference_cycle() -> None:
     async def parked() -> Parked:
         stream = one_asked().run_stream("Go.")
         return await _left(stream, lambda event: isinstance(event, RunWaiting) and stream.park())
@@ -517,7 +517,7 @@ def test_a_resumed_stream_is_no_cycle() -> None:
 # --- steering
 
 
-def test_now_cuts_the_answer_and_never_a_tool() -> None:
+def test_now_interrupts_the_answer_and_never_a_tool() -> None:
     async def main() -> None:
         agent = Agent(model=ScriptedModel([["One ", Wait(50.0), "two."], [Wait(1.0), "Then so."]]))
         stream = agent.run_stream("Go.")
@@ -536,7 +536,7 @@ def test_now_cuts_the_answer_and_never_a_tool() -> None:
     assert seconds < 50
 
 
-def test_now_before_the_model_has_said_anything() -> None:
+def test_now_before_the_first_token() -> None:
     async def main() -> None:
         agent = Agent(model=by_step(["Never."], ["So."]))
         for when in ("step.started", "attempt.started", "run.started"):
@@ -553,7 +553,7 @@ def test_now_before_the_model_has_said_anything() -> None:
     run_virtual(main())
 
 
-def test_final_only_takes_back_what_was_no_last_word_after_all() -> None:
+def test_final_only_retracts_text_that_is_not_the_answer_after_all() -> None:
     async def main() -> None:
         agent = Agent(model=ScriptedModel([["This is it."], ["No, this."]]))
         stream = agent.run_stream("Go.")

@@ -85,7 +85,7 @@ def test_how_often_a_run_is_left_and_in_which_way(name: str, stops: list[tuple[i
 
 
 @pytest.mark.parametrize("name", SURE)
-def test_a_log_may_be_gone_on_with_more_than_once(name: str) -> None:
+def test_a_log_can_be_resumed_more_than_once(name: str) -> None:
     scenario = SCENARIOS[name]
     whole = undisturbed(scenario)
     half = saved(whole.log[: len(whole.log) // 2])
@@ -130,7 +130,7 @@ def test_who_is_answered_first(name: str, order: list[int], patient: bool) -> No
 # --- who is asked at all, and which model
 
 
-def test_an_answer_for_the_run_is_for_that_agents_run_alone() -> None:
+def test_for_run_applies_to_that_agents_run_only() -> None:
     """After a handoff another run has the conversation, so its person is asked again."""
     scenario = SCENARIOS["allowed for the run, before handoffs"]
     whole = undisturbed(scenario)
@@ -246,7 +246,7 @@ def test_how_the_log_was_written(name: str, change: str, at: float) -> None:
 
 
 @pytest.mark.parametrize("name", ["allowed", "concurrent"])
-def test_an_event_that_stands_twice_or_is_missing_is_refused(name: str) -> None:
+def test_a_duplicate_or_missing_event_is_rejected(name: str) -> None:
     scenario = SCENARIOS[name]
     log = saved(undisturbed(scenario).log)
     for at in range(1, len(log) - 1, 5):
@@ -258,7 +258,7 @@ def test_an_event_that_stands_twice_or_is_missing_is_refused(name: str) -> None:
 # --- what people said
 
 
-def test_what_was_said_in_one_breath_or_in_two_is_heard_in_that_order() -> None:
+def test_messages_are_received_in_the_order_they_were_sent() -> None:
     """Two messages before the same request are heard as two, in the order in which they were said."""
 
     async def main() -> None:

@@ -116,7 +116,7 @@ def test_the_question_shows_at_once_and_the_other_call_does_not_wait_for_its_ans
     run_virtual(main())
 
 
-def test_a_chunk_and_a_detail_tell_of_the_question() -> None:
+def test_a_chunk_and_a_detail_report_the_question() -> None:
     async def main() -> None:
         told: list[Any] = []
         agent = one_asked()
@@ -140,7 +140,7 @@ def test_a_chunk_and_a_detail_tell_of_the_question() -> None:
 # --- what is answered
 
 
-def test_what_is_refused_never_runs_and_the_model_reads_who_and_why() -> None:
+def test_a_denied_call_never_runs_and_the_model_reads_who_and_why() -> None:
     async def main() -> None:
         stream = one_asked().run_stream("Go.")
         deny = _when_waiting(stream, lambda question: stream.deny(question.id, note="too dear", by="ann"))
@@ -154,7 +154,7 @@ def test_what_is_refused_never_runs_and_the_model_reads_who_and_why() -> None:
     run_virtual(main())
 
 
-def test_changed_arguments_are_validated_and_told() -> None:
+def test_changed_arguments_are_validated_and_reported() -> None:
     async def main() -> None:
         stream = one_asked().run_stream("Go.")
 
@@ -219,7 +219,7 @@ def test_a_question_that_is_open_where_the_run_is_cancelled_is_void() -> None:
     run_virtual(main())
 
 
-def test_past_its_time_a_question_is_refused_by_timeout() -> None:
+def test_an_expired_approval_is_denied_by_timeout() -> None:
     async def main() -> None:
         stream = one_asked().run_stream("Go.", timeouts=Timeouts(answer=60.0))
         log = await _read(stream, lambda _: None)
@@ -266,7 +266,7 @@ def test_it_is_answered_from_another_thread() -> None:
     assert _tools_done() == ["add 1 2", "charge 5"]
 
 
-def test_in_plain_code_it_is_answered_in_the_loop_or_from_a_thread() -> None:
+def test_in_sync_code_it_is_answered_in_the_loop_or_from_a_thread() -> None:
     for in_thread in (False, True):
         done.clear()
         stream = one_asked().run_stream("Go.")
@@ -312,7 +312,7 @@ def test_in_each_workflow(make: Shape) -> None:
     run_virtual(main())
 
 
-def test_a_workflow_waits_only_once_nothing_else_can_go_on() -> None:
+def test_a_workflow_waits_only_when_nothing_else_can_continue() -> None:
     """A member has ended and the next is about to begin, while another waits: that is not the time to say so."""
 
     async def main() -> None:
@@ -361,7 +361,7 @@ def test_an_approver_answers(approver: Any, where: str) -> None:
     run_virtual(main())
 
 
-def test_an_approver_that_raises_or_says_nonsense_ends_the_run() -> None:
+def test_an_approver_that_raises_or_returns_nonsense_ends_the_run() -> None:
     def broken(question: Question) -> bool:
         raise LookupError("nobody is home")
 
@@ -410,7 +410,7 @@ def _renamed(agent: Any, name: str) -> Any:
     return agent
 
 
-def test_whoever_reads_may_answer_before_the_approver() -> None:
+def test_the_reader_may_answer_before_the_approver() -> None:
     async def main() -> None:
         stream = one_asked().run_stream("Go.", approver=_async_approver)
         log = await _read(stream, _when_waiting(stream, lambda question: stream.approve(question.id, by="me")))
@@ -420,7 +420,7 @@ def test_whoever_reads_may_answer_before_the_approver() -> None:
     assert seconds < 5
 
 
-def test_where_nobody_can_answer_the_run_is_left_and_another_process_goes_on() -> None:
+def test_where_nobody_can_answer_the_run_is_parked_and_another_process_continues() -> None:
     async def main() -> None:
         with pytest.raises(ApprovalNeeded, match="charge") as caught:
             await one_asked().run("Go.")
@@ -436,7 +436,7 @@ def test_where_nobody_can_answer_the_run_is_left_and_another_process_goes_on() -
     run_virtual(main())
 
 
-def test_in_plain_code_too() -> None:
+def test_in_sync_code_too() -> None:
     with pytest.raises(ApprovalNeeded) as caught:
         one_asked().run("Go.")
     stream = one_asked().resume(_saved(caught.value.log), approvals={caught.value.pending[0].id: False})
@@ -470,7 +470,7 @@ def _parked(make: Shape) -> Parked:
     return run_virtual(main())[0]
 
 
-def test_answers_to_no_open_question_are_refused_before_anything_is_done() -> None:
+def test_answers_to_unknown_questions_are_rejected_first() -> None:
     error = _parked(one_asked)
     with pytest.raises(UnknownQuestion, match="another"):
         one_asked().resume(error.log, approvals={"another": True})
@@ -481,7 +481,7 @@ def test_answers_to_no_open_question_are_refused_before_anything_is_done() -> No
         asks_two_things().resume(asking.log, approvals={asking.pending[0].id: True})
 
 
-def test_given_answers_that_do_not_fit_leave_the_run_as_it_was() -> None:
+def test_invalid_answers_leave_the_run_unchanged() -> None:
     error = _parked(one_asked)
     bad = {error.pending[0].id: Answer(arguments={"cents": "many"})}
     stream = one_asked().resume(_saved(error.log), approvals=bad)
@@ -539,7 +539,7 @@ def test_a_tool_asks_twice_and_gets_values_of_the_types_it_asks_for() -> None:
     run_virtual(main())
 
 
-def test_what_is_declined_is_an_error_of_the_tool_for_the_model_to_read() -> None:
+def test_a_declined_question_is_a_tool_error_for_the_model() -> None:
     async def main() -> None:
         stream = asks_two_things().run_stream("Go.")
         log = await _read(stream, _when_waiting(stream, lambda question: stream.decline(question.id, by="ann")))
@@ -550,7 +550,7 @@ def test_what_is_declined_is_an_error_of_the_tool_for_the_model_to_read() -> Non
     run_virtual(main())
 
 
-def test_a_plain_tool_asks_in_its_thread() -> None:
+def test_a_sync_tool_asks_in_its_thread() -> None:
     def plainly(ctx: ToolContext[Any]) -> str:
         """Ask."""
         return f"{ctx.ask_sync('How many?', int) + 1}"
@@ -563,7 +563,7 @@ def test_a_plain_tool_asks_in_its_thread() -> None:
     assert str(stream.response.messages[2].content[0].content) == "4"  # type: ignore[union-attr]
 
 
-def test_nothing_is_left_of_a_plain_tool_that_asks_where_the_run_is_left() -> None:
+def test_leaving_the_run_leaves_nothing_of_a_sync_tool_that_asks() -> None:
     ended = threading.Event()
 
     def plainly(ctx: ToolContext[Any]) -> str:
@@ -591,7 +591,7 @@ def test_nothing_is_left_of_a_plain_tool_that_asks_where_the_run_is_left() -> No
 # --- clocks
 
 
-def test_while_people_are_waited_for_the_clocks_stand_still_also_of_those_above() -> None:
+def test_while_waiting_for_people_all_timeouts_pause() -> None:
     async def main() -> None:
         whole = deep(3)
         stream = whole.run_stream("Go.", timeouts=Timeouts(run=10.0, tool=5.0))
@@ -607,7 +607,7 @@ def test_while_people_are_waited_for_the_clocks_stand_still_also_of_those_above(
     assert seconds >= DAY
 
 
-def test_once_answered_they_go_on_where_they_stood() -> None:
+def test_after_the_answer_the_timeouts_continue() -> None:
     @tool(approval=True)
     async def slow() -> str:
         """Be slow."""
@@ -653,7 +653,7 @@ def test_parked_for_a_day_and_resumed_by_another_process(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_what_was_parked_between_steps_counts_for_nothing_either(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
+def test_time_parked_between_steps_does_not_count_either(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     now = time.time
     late = [0.0]
     monkeypatch.setattr(time, "time", lambda: now() + late[0])
@@ -681,7 +681,7 @@ def test_what_was_parked_between_steps_counts_for_nothing_either(monkeypatch: py
     run_virtual(main())
 
 
-def test_what_was_spent_before_counts_after(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_time_before_a_crash_counts_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that died in the middle of an answer: that time was the run's."""
 
     async def main() -> None:
@@ -695,7 +695,7 @@ def test_what_was_spent_before_counts_after(monkeypatch: pytest.MonkeyPatch) -> 
     run_virtual(main())
 
 
-def test_an_answer_that_declines_an_approval_refuses_it() -> None:
+def test_declining_an_approval_denies_it() -> None:
     with pytest.raises(ApprovalNeeded) as left:
         one_asked().run("Go.")
     question = left.value.pending[0]

@@ -84,7 +84,7 @@ class Faces:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_every_face_of_it_is_the_same(name: str, tmp_path: Path) -> None:
+def test_every_reader_shows_the_same(name: str, tmp_path: Path) -> None:
     scenario, number = SCENARIOS[name], [*SCENARIOS].index(name)
     shapes = [*SHAPES] * 2
 

@@ -81,7 +81,7 @@ def test_chunks_are_those_of_the_whole_log_that_are_new(name: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_callbacks_are_told_what_is_new_and_take_back_only_that(name: str) -> None:
+def test_callbacks_receive_and_retract_only_new_text(name: str) -> None:
     scenario = SCENARIOS[name]
     whole = undisturbed(scenario)
     for first in _stops(name, len(whole.log), tries(2, 30)):

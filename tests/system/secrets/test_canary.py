@@ -282,7 +282,7 @@ def test_an_address_that_is_refused_does_not_show(url: str, seen: Seen, monkeypa
     seen.value("exception", caught.value)
 
 
-def test_other_mistakes_beside_a_key_do_not_show_it(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_mistakes_next_to_a_key_do_not_show_it(seen: Seen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
     mistakes: list[Callable[[], Any]] = [
         lambda: Agent(model="gpt-5.4", api_key=CANARY, temprature=1),  # type: ignore[call-overload]
@@ -359,7 +359,7 @@ def test_callbacks_and_tools_that_raise_do_not_show_it(server: Server, seen: See
     Agent(model="m", base_url=server.url, api_key=CANARY, streaming_callback=callback, verbose=True).run("Hello")
 
 
-def test_what_holds_a_key_is_not_pickled(server: Server, seen: Seen) -> None:
+def test_objects_with_a_key_are_not_pickled(server: Server, seen: Seen) -> None:
     for model in (
         Model("m", base_url=server.url, api_key=CANARY),
         Model("m", base_url=server.url, headers={"X-Key": CANARY}),
@@ -375,7 +375,7 @@ def test_the_scripted_model_shows_none_either(seen: Seen) -> None:
     asyncio.run(look(agent, seen))
 
 
-def test_the_canary_is_found_where_it_is() -> None:
+def test_the_search_finds_a_planted_canary() -> None:
     """The search itself: what it would miss would never be seen to fail."""
     with Seen() as seen:
         logging.getLogger("aiohttp.client").debug("sent %s", CANARY)

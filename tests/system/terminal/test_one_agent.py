@@ -89,7 +89,7 @@ def test_a_long_answer_at_every_size(columns: int, lines: int) -> None:
     assert all(len(row) <= max(columns, 100) for row in rows)
 
 
-def test_no_frame_shows_a_style_that_is_taken_back_or_text_twice() -> None:
+def test_no_frame_shows_a_retracted_style_or_text_twice() -> None:
     frames = played(agent(slowly(SAMPLE, 0.05, 8)), columns=60, lines=60)
     final = "\n".join(frames.left)
     for screen in frames.screens:
@@ -173,7 +173,7 @@ def test_reasoning_for_twenty_seconds_is_one_line() -> None:
     assert without_header(frames.left)[:3] == ["· thought for 20 s", "", "Yes."]
 
 
-def test_reasoning_is_shown_where_it_is_asked_for() -> None:
+def test_reasoning_is_shown_on_request() -> None:
     frames = played(agent([Think("Hm, well."), "Yes."]), look=Look(reasoning=True, header=False, footer=False))
     assert frames.left == ["Hm, well.", "", "Yes."]
 
@@ -185,7 +185,7 @@ def test_a_429_with_retry_after_counts_down() -> None:
     assert without_header(frames.left)[0] == "Yes."
 
 
-def test_a_cut_stream_that_is_healed_leaves_no_trace_of_what_was_wiped_away() -> None:
+def test_a_recovered_stream_leaves_no_trace_of_erased_text() -> None:
     broken = ["Rivers run to", Wait(1.0), Fail(ConnectionResetError("reset by peer"))]
     frames = played(agent(broken, "Rivers run **uphill**.", on_interrupted="restart", retries=2))
     sound(frames)
@@ -196,7 +196,7 @@ def test_a_cut_stream_that_is_healed_leaves_no_trace_of_what_was_wiped_away() ->
     assert "(starting this answer again in" in " ".join(" ".join(rows).split())
 
 
-def test_what_has_scrolled_away_is_pointed_at_when_it_is_taken_back() -> None:
+def test_a_line_reports_the_retraction_of_scrolled_text() -> None:
     broken = ["# One\n\ntwo three\n\n- four\n", Wait(1.0), Fail(ConnectionResetError("reset by peer"))]
     frames = played(agent(broken, "Five.", on_interrupted="restart", retries=2))
     rows = without_header(frames.left)
@@ -206,7 +206,7 @@ def test_what_has_scrolled_away_is_pointed_at_when_it_is_taken_back() -> None:
     assert rows[-3] == "Five."
 
 
-def test_a_stream_that_is_cut_for_good_says_what_was_kept() -> None:
+def test_a_cut_stream_reports_what_was_kept() -> None:
     frames = played(agent(["Rivers run to", Fail(ConnectionResetError("reset by peer"))], retries=0))
     assert frames.error is not None
     rows = without_header(frames.left)
@@ -222,7 +222,7 @@ def test_length_is_yellow() -> None:
     assert frames.styles["length"] == "brown"
 
 
-def test_ctrl_c_says_what_was_kept() -> None:
+def test_ctrl_c_reports_what_was_kept() -> None:
     frames = played(agent(["Rivers run", Wait(60.0), "never"]), cancel_after=2.0)
     rows = without_header(frames.left)
     assert rows[0] == "Rivers run"
@@ -266,7 +266,7 @@ def test_without_colors_there_are_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert codes <= {"", "0", "1", "2", "3", "4", "9"}, "colors are 30 and more"
 
 
-def test_without_unicode_all_signs_are_ascii() -> None:
+def test_without_unicode_all_symbols_are_ascii() -> None:
     frames = played(
         agent(TRIP, slowly("- one\n\n> two\n\n---\n\n| a |\n|---|\n| b |\n"), tools=[weather, flights, hotels]),
         encoding="ascii",
@@ -276,7 +276,7 @@ def test_without_unicode_all_signs_are_ascii() -> None:
 
 
 @pytest.mark.parametrize("term", ["dumb", "unknown"])
-def test_a_screen_reader_hears_the_words_and_nothing_else(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_screen_reader_gets_only_the_text(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", term)
     frames = played(agent(TRIP, ["Cold ", Wait(2.0), "and **wet**."], tools=[weather, flights, hotels]))
     assert "\x1b" not in frames.raw
@@ -284,7 +284,7 @@ def test_a_screen_reader_hears_the_words_and_nothing_else(term: str, monkeypatch
     assert frames.raw.replace("\r\n", "\n") == f"{frames.response.transcript}\n"
 
 
-def test_log_lines_never_stand_within_a_line_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_lines_never_split_a_line_of_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
 
     async def note(text: str) -> str:
@@ -312,17 +312,17 @@ def test_log_lines_never_stand_within_a_line_of_text(monkeypatch: pytest.MonkeyP
         assert "\x1b" not in watched.raw
 
 
-def test_loops_are_told_apart() -> None:
+def test_loops_are_separated() -> None:
     frames = played(agent("One.", "Two.", "Three.", max_loops=3), look=Look(header=False, footer=False))
     assert frames.left == ["One.", "", "── loop 2 of 3 ──", "", "Two.", "", "── loop 3 of 3 ──", "", "Three."]
 
 
-def test_text_as_it_came() -> None:
+def test_unrendered_text() -> None:
     frames = played(agent(slowly("# One\n\n**two**")), look=Look(header=False, footer=False, markdown=False))
     assert frames.left == ["# One", "", "**two**"]
 
 
-def test_a_refusal_is_no_answer() -> None:
+def test_a_refusal_is_not_an_answer() -> None:
     frames = played(agent([Say("I will not.", refusal=True)]), look=Look(header=False))
     assert frames.left[0] == "Refused: I will not."
     assert frames.styles["Refused:"] == "brown"

@@ -71,7 +71,7 @@ def test_a_run_can_be_awaited() -> None:
     asyncio.run(main())
 
 
-def test_a_coroutine_that_is_forgotten_is_seen() -> None:
+def test_a_forgotten_coroutine_is_reported() -> None:
     async def main() -> None:
         waits: Coroutine[Any, Any, Response[str]] = AGENT.arun("Hello")
         assert_type(await waits, Response[str])
@@ -86,7 +86,7 @@ def test_a_coroutine_that_is_forgotten_is_seen() -> None:
     asyncio.run(main())
 
 
-def test_outputs_have_the_type_that_was_asked_for() -> None:
+def test_outputs_have_the_requested_type() -> None:
     assert_type(PERSONS, Agent[Any, Person])
     assert_type(PERSONS.run("Who?").output, Person)
     assert_type(PERSONS.run("Who?").output.name, str)
@@ -165,7 +165,7 @@ def test_the_task_has_two_names_and_a_run_arguments_of_its_own() -> None:
     assert_type(other, Agent[Any, str])
 
 
-def test_callbacks_of_every_shape_are_taken() -> None:
+def test_callbacks_of_every_shape_are_accepted() -> None:
     def token(token: str) -> None: ...
 
     def named(agent: str, token: str) -> None: ...
@@ -185,7 +185,7 @@ def test_callbacks_of_every_shape_are_taken() -> None:
     AGENT.run("Hello", streaming_callback=print, on_event=events.append)
 
 
-def test_tools_keep_their_types_beside_an_agent() -> None:
+def test_tools_keep_their_types_with_an_agent() -> None:
     @tool
     def high_water(port: str, ctx: ToolContext[Harbour]) -> int:
         """When the tide is highest."""

@@ -58,7 +58,7 @@ def test_without_any_of_these_it_is_anything() -> None:
     plain.run("When?", context={"any": "thing"})
 
 
-def test_a_run_takes_that_context_and_no_other() -> None:
+def test_a_run_accepts_only_that_context() -> None:
     agent = Agent(model="offline", context_type=Harbour, tools=[high_water], instructions=brief)
     assert_type(agent.run("When?", context=Harbour("Brest")), Response[str])
     assert_type(agent.run_stream("When?", context=Harbour("Brest")).result_sync(), Response[str])
@@ -86,7 +86,7 @@ def of_a_number(number: int) -> str:
     return f"{number + 1}"
 
 
-def test_a_forgotten_context_is_no_mistake_that_checkers_see() -> None:
+def test_a_forgotten_context_is_not_reported_by_checkers() -> None:
     with contextlib.suppress(ConfigurationError):  # an agent that declares none has the same signature
         Agent(model="offline", context_type=Harbour).run("When?")
 

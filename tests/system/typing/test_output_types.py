@@ -33,7 +33,7 @@ class Tide(TypedDict):
 AGENT = Agent(model="offline")
 
 
-def test_a_class_is_known_for_what_it_is() -> None:
+def test_a_class_is_inferred() -> None:
     assert_type(Agent(model="offline", output_type=Person), Agent[Any, Person])
     assert_type(Agent(model="offline", output_type=Harbour, output_mode="tool").run("Which?").output, Harbour)
     assert_type(Agent(model="offline", output_type=Tide).run("When?").output["hour"], int)
@@ -42,7 +42,7 @@ def test_a_class_is_known_for_what_it_is() -> None:
     assert_type(AGENT.run("Which?", output_type=tuple[int, str], output_mode="prompted").output, tuple[int, str])
 
 
-def test_what_is_no_class_is_anything() -> None:
+def test_other_types_are_inferred_as_any() -> None:
     assert_type(Agent(model="offline", output_type=Person | Harbour), Agent[Any, Any])
     assert_type(Agent(model="offline", output_type=Optional[Person]), Agent[Any, Any])  # noqa: UP045
     assert_type(Agent(model="offline", output_type=Literal["a", "b"]), Agent[Any, Any])
@@ -70,7 +70,7 @@ def test_an_annotation_says_what_it_is() -> None:
     asyncio.run(main())
 
 
-def test_what_was_kept_has_the_type_that_is_named() -> None:
+def test_loaded_values_have_the_given_type() -> None:
     kept = Agent(model="offline", output_type=Person).run("Who?").to_json()
     assert_type(Response.from_json(kept), Response[Any])
     assert_type(Response.from_json(kept, output_type=Person), Response[Person])

@@ -54,7 +54,7 @@ def test_decorated_functions_keep_their_types() -> None:
     assert_type(headwater.tool(plain)(3), str)
 
 
-def test_wrong_calls_are_seen() -> None:
+def test_wrong_calls_are_reported() -> None:
     # Each of these would be an unused ignore, and so an error, were it not seen.
     failures = 0
     for wrong in (

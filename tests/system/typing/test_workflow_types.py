@@ -59,7 +59,7 @@ def test_streams_give_the_same() -> None:
     asyncio.run(main())
 
 
-def test_so_does_one_that_is_gone_on_with() -> None:
+def test_so_does_a_resumed_one() -> None:
     log: list[Event] = []
     TOGETHER.run("Go.", on_event=log.append)
     again = TOGETHER.resume(log)

@@ -25,7 +25,7 @@ EXAMPLES = 30
 
 
 @pytest.mark.parametrize("server", ENDPOINTS)
-def test_any_request_is_one_that_the_vendor_has_types_for(judge: Judge, server: str) -> None:
+def test_every_request_matches_the_vendors_types(judge: Judge, server: str) -> None:
     endpoint = ENDPOINTS[server]
     encode = load_api(endpoint.api).encode
     came_to: Counter[str] = Counter()
@@ -65,7 +65,7 @@ APIS = {
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_what_servers_said_goes_back_to_any_api(judge: Judge, api: str) -> None:
+def test_recorded_answers_can_be_sent_to_any_api(judge: Judge, api: str) -> None:
     """Every recorded answer as history, with results for its calls: at its own API, and where a fallback asks."""
     if not recordings(api):
         pytest.skip("no recordings: set HEADWATER_SHARED")

@@ -189,7 +189,7 @@ def test_one_failure_closes_every_connection(run: Run, crowd: Crowd) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what a process has in memory is asked of Linux")
 @pytest.mark.parametrize("policy", ["wait", "coalesce"])
-def test_a_reader_that_stalls_holds_the_providers_back_and_memory_stays(policy: Any, crowd: Crowd) -> None:
+def test_a_stalled_reader_pauses_the_providers_and_memory_is_constant(policy: Any, crowd: Crowd) -> None:
     before = crowd.until_idle()
 
     async def main() -> None:

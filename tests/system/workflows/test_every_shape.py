@@ -28,7 +28,7 @@ def transcripts(result: Response[Any] | Results, path: str) -> dict[str, str]:
     return found
 
 
-def test_the_log_keeps_every_rule_and_every_response_is_what_was_shown(shape: Shape) -> None:
+def test_the_log_follows_every_rule_and_every_response_is_what_was_shown(shape: Shape) -> None:
     async def main() -> None:
         stream = shape().run_stream("Go.")
         shown = said(await log_of(stream))
@@ -68,7 +68,7 @@ def test_however_it_is_read_it_is_the_same(shape: Shape) -> None:
     run_virtual(main())
 
 
-def test_plain_code_gets_the_same(shape: Shape) -> None:
+def test_sync_code_gets_the_same(shape: Shape) -> None:
     async def main() -> list[str]:
         return [chunk.content async for chunk in shape().run_stream("Go.")]
 
@@ -158,7 +158,7 @@ def test_it_can_be_left_at_every_event(shape: Shape, leave: Leave) -> None:
     run_virtual(main())
 
 
-def test_its_text_comes_when_it_is_said(shape: Shape) -> None:
+def test_its_text_is_delivered_when_it_is_generated(shape: Shape) -> None:
     """Nothing is held back: each word is handed out at the second in which its model says it."""
 
     async def main() -> None:

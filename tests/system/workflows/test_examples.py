@@ -16,13 +16,13 @@ def test_every_example_is_in_the_list() -> None:
     assert sorted(listed) == sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 
 
-def test_every_link_of_the_list_leads_somewhere() -> None:
+def test_every_link_of_the_list_has_a_target() -> None:
     links = re.findall(r"\]\(([^)]+)\)", (ROOT / "examples" / "README.md").read_text("utf-8"))
     assert [link for link in links if not (ROOT / "examples" / link).exists()] == []
 
 
 @pytest.mark.parametrize("page", ["workflows.md", "workflow-map.md"])
-def test_every_section_that_is_pointed_to_is_there(page: str) -> None:
+def test_every_linked_section_exists(page: str) -> None:
     text = (ROOT / "docs" / page).read_text("utf-8")
     sections = {
         re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.M)

@@ -88,7 +88,7 @@ async def read(stream: AgentStream[Any, Any]) -> tuple[list[Event], BaseExceptio
 
 @each_way
 @pytest.mark.parametrize("deep", [False, True], ids=["beside", "deeper"])
-def test_raised_it_cancels_the_others_and_bears_every_partial(fail: Make, deep: bool) -> None:
+def test_raise_cancels_the_others_and_the_error_has_every_partial(fail: Make, deep: bool) -> None:
     async def main() -> None:
         agent, kind, partial = fail()
         member: Any = SequentialWorkflow([speaker("first"), agent], name="b") if deep else agent
@@ -124,7 +124,7 @@ def test_raised_it_cancels_the_others_and_bears_every_partial(fail: Make, deep: 
 
 @each_way
 @pytest.mark.parametrize("deep", [False, True], ids=["beside", "deeper"])
-def test_collected_it_leaves_its_slot_and_the_others_go_on(fail: Make, deep: bool) -> None:
+def test_collect_keeps_its_slot_and_the_others_continue(fail: Make, deep: bool) -> None:
     async def main() -> None:
         agent, kind, partial = fail()
         member: Any = SequentialWorkflow([speaker("first"), agent], name="b") if deep else agent
@@ -169,7 +169,7 @@ def test_in_a_sequence(fail: Make) -> None:
 
 
 @each_way
-def test_plain_code_is_told_the_same(fail: Make) -> None:
+def test_sync_code_gets_the_same_error(fail: Make) -> None:
     agent, kind, _ = fail()
     hurried: Any = agent.model
     assert isinstance(hurried, ScriptedModel)
@@ -228,7 +228,7 @@ def test_a_failure_of_two_members_in_one_moment_is_one_failure() -> None:
     run_virtual(main())
 
 
-def test_an_agent_that_is_a_tool_fails_for_the_model_to_know() -> None:
+def test_the_failure_of_an_agent_as_a_tool_is_reported_to_the_model() -> None:
     async def main() -> None:
         team = ConcurrentWorkflow([paced("p", 50), speaker("q", [Wait(1), Fail(401)])], name="team")
         boss = speaker("boss", [Call("team", {"task": "x"})], "Then without.", tools=[team])
@@ -242,7 +242,7 @@ def test_an_agent_that_is_a_tool_fails_for_the_model_to_know() -> None:
     assert seconds == 1
 
 
-def test_what_is_wrong_before_anything_was_asked_is_raised_alike() -> None:
+def test_an_error_before_the_first_request_is_raised_in_the_same_way() -> None:
     """A model that cannot be asked at all is a failure of its member, not of the whole machinery."""
 
     async def main() -> None:
@@ -280,7 +280,7 @@ def test_a_failed_workflow_can_be_run_again(shape: Any) -> None:
     assert str(workflow.run("Go.")) == "Well."
 
 
-def test_errors_do_not_pile_up_notes() -> None:
+def test_errors_do_not_accumulate_notes() -> None:
     shared = ServerError("down", provider="x", status=500)
     workflow = SequentialWorkflow([speaker("a", [Fail(shared)], [Fail(shared)], retries=0)])
     for _ in range(2):

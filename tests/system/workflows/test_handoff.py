@@ -41,7 +41,7 @@ def test_the_other_one_answers() -> None:
     run_virtual(main())
 
 
-def test_chunks_say_who_speaks_and_are_the_transcript() -> None:
+def test_chunks_name_their_agent_and_are_the_transcript() -> None:
     giver, _ = pair()
     chunks = list(giver.run_stream("Help!"))
     assert "".join(chunk.content for chunk in chunks) == "Let me see.\n\nI take over."
@@ -51,7 +51,7 @@ def test_chunks_say_who_speaks_and_are_the_transcript() -> None:
     assert chunks[-1].agent == "giver"
 
 
-def test_inside_a_workflow_the_next_gets_the_heirs_answer() -> None:
+def test_inside_a_workflow_the_next_member_gets_the_successors_answer() -> None:
     giver, _ = pair()
     last = speaker("last")
     result = SequentialWorkflow([giver, last]).run("Help!")
@@ -78,7 +78,7 @@ def test_a_chain_of_five() -> None:
     run_virtual(main())
 
 
-def test_what_a_workflow_is_told_of_the_heirs_failure() -> None:
+def test_a_workflow_sees_the_successors_failure() -> None:
     async def main() -> None:
         giver, _ = pair(Say("I take "), Fail("overloaded_error"))
         giver.handoffs[0].retries = 0
@@ -132,7 +132,7 @@ def desk() -> tuple[Agent, Agent, Agent]:
     return front, billing, refunds
 
 
-def test_who_took_over_goes_on_with_the_conversation() -> None:
+def test_the_agent_that_took_over_continues_the_conversation() -> None:
     front, billing, _ = desk()
     thread = Thread()
     first = front.run("I was charged twice.", thread=thread)
@@ -158,7 +158,7 @@ def test_the_log_of_the_next_turn_is_that_agents() -> None:
     run_virtual(main())
 
 
-def test_a_chain_is_followed_to_who_spoke_last() -> None:
+def test_a_chain_is_followed_to_the_last_agent() -> None:
     front, billing, refunds = desk()
     billing.model = ScriptedModel([["I see.", Call("transfer_to_refunds", {})]])
     thread = Thread()
@@ -194,7 +194,7 @@ def test_a_way_back_leads_back() -> None:
     assert thread.agent == "front"
 
 
-def test_whoever_is_not_behind_the_desk_does_not_answer_at_it() -> None:
+def test_an_agent_outside_the_handoffs_does_not_answer() -> None:
     front, *_ = desk()
     thread = Thread(agent="nobody here")
     assert front.run("Hello.", thread=thread).agent == "billing"
@@ -205,7 +205,7 @@ def test_whoever_is_not_behind_the_desk_does_not_answer_at_it() -> None:
     assert front.run("In May.", thread=thread) == "Front again."
 
 
-def test_both_callbacks_hear_the_next_turn_and_what_is_given_for_it_counts() -> None:
+def test_both_callbacks_receive_the_next_turn_and_its_options_apply() -> None:
     front, billing, _ = desk()
     heard: list[str] = []
     front.streaming_callback = lambda agent, token: heard.append(f"front hears {agent}")
@@ -218,7 +218,7 @@ def test_both_callbacks_hear_the_next_turn_and_what_is_given_for_it_counts() -> 
     assert request.settings.seed == 3
 
 
-def test_a_run_that_was_left_before_it_began_changes_nothing() -> None:
+def test_a_run_that_was_left_before_it_started_changes_nothing() -> None:
     front, *_ = desk()
     thread = Thread(agent="billing")
     stream = front.run_stream("In May.", thread=thread)
@@ -228,7 +228,7 @@ def test_a_run_that_was_left_before_it_began_changes_nothing() -> None:
     assert front.run("In May.", thread=thread).agent == "billing"
 
 
-def test_a_conversation_in_the_terminal_stays_with_who_took_over(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conversation_in_the_terminal_stays_with_the_agent_that_took_over(monkeypatch: pytest.MonkeyPatch) -> None:
     front, billing, _ = desk()
     said = iter(["In May.", "exit"])
     monkeypatch.setattr("builtins.input", lambda prompt: next(said))

@@ -21,7 +21,7 @@ def loud(name: str, *turns: Any, **options: Any) -> Agent[Any, Any]:
 
 
 @each_kind
-def test_each_members_words_are_shown_once(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_members_text_is_shown_once(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
     kind([loud("a"), loud("b")]).run("Go.")
     assert sorted(capsys.readouterr().out.splitlines()) == ["a says hi there.", "b says hi there."]
 
@@ -33,7 +33,7 @@ def test_in_a_loop_too(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @each_kind
-def test_nothing_is_shown_that_was_not_asked_for(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_shown_that_was_not_requested(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
     kind([speaker("a"), speaker("b")]).run("Go.")
     kind([loud("a"), loud("b")], print_on=False).run("Go.")
     kind([loud("a"), loud("b")]).run("Go.", streaming_callback=lambda token: None)
@@ -57,7 +57,7 @@ def test_members_never_print_themselves_further_down(kind: Any, capsys: pytest.C
     assert sorted(filter(None, lines)) == [f"{name} says hi there." for name in "abc"]
 
 
-def test_an_agents_tool_is_not_shown_as_its_own_words(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_agents_tool_is_not_shown_as_its_text(capsys: pytest.CaptureFixture[str]) -> None:
     team = SequentialWorkflow([loud("p")], name="team")
     boss = loud("boss", [Say("I ask."), Call("team", {"task": "x"})], "Done.", tools=[team])
     SequentialWorkflow([boss, loud("z")]).run("Go.")
@@ -69,14 +69,14 @@ def test_each_round_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.split() == ["a1", "b1", "a2", "b2"]
 
 
-def test_voices_that_overlap_are_shown_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+def test_overlapping_members_are_shown_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
     inner = ConcurrentWorkflow([loud("a", ["a "] * 9), loud("b", ["b "] * 9)], name="inner")
     SequentialWorkflow([inner, loud("c")]).run("Go.")
     lines = capsys.readouterr().out.splitlines()
     assert sorted(lines[:2]) == ["a " * 9, "b " * 9]
 
 
-def test_a_failure_is_raised_and_what_was_said_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failure_is_raised_and_the_text_before_it_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
     workflow = SequentialWorkflow([loud("a"), loud("b", [Say("Half "), Fail(500)], retries=0)], on_error="collect")
     result = workflow.run("Go.")
     assert type(result.error).__name__ == "ServerError"

@@ -26,7 +26,7 @@ def inside(shape: Shape) -> Any:
 
 @pytest.mark.parametrize("policy", POLICIES)
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
-def test_the_log_keeps_every_rule_and_the_words_are_the_same(shape: Shape, policy: SlowReader) -> None:
+def test_the_log_follows_every_rule_and_the_text_is_the_same(shape: Shape, policy: SlowReader) -> None:
     async def main() -> None:
         calm = [event async for event in inside(shape).run_stream("Go.").events()]
         slow: list[Event] = []
@@ -76,7 +76,7 @@ def words_said(stream: AgentStream[Any, Any], name: str) -> int:
     return len(_said(run, name).split())
 
 
-def test_where_they_wait_nobody_is_far_ahead() -> None:
+def test_with_wait_no_member_is_far_ahead() -> None:
     async def main() -> None:
         stream = ConcurrentWorkflow([paced("a", 60), paced("b", 60)]).run_stream("Go.")
         read = {"a": "", "b": ""}
@@ -94,7 +94,7 @@ def test_where_they_wait_nobody_is_far_ahead() -> None:
 
 
 @pytest.mark.parametrize("policy", POLICIES[1:])
-def test_where_pieces_are_joined_they_go_on(policy: SlowReader) -> None:
+def test_with_coalesce_members_continue(policy: SlowReader) -> None:
     async def main() -> None:
         stream = ConcurrentWorkflow([paced("a", 60), paced("b", 60)]).run_stream("Go.", slow_reader=policy)
         pieces: dict[str, list[str]] = {"a": [], "b": []}
@@ -110,7 +110,7 @@ def test_where_pieces_are_joined_they_go_on(policy: SlowReader) -> None:
     assert seconds <= 150
 
 
-def test_what_is_joined_is_bounded() -> None:
+def test_coalesced_text_is_bounded() -> None:
     turn: list[Any] = [item for _ in range(400) for item in (Wait(0.01), "x" * 10_000)]
 
     async def main() -> None:
@@ -131,7 +131,7 @@ def test_what_is_joined_is_bounded() -> None:
 
 
 @pytest.mark.parametrize(("policy", "kept"), [("wait", False), ("coalesce", False), ("drop_progress", True)])
-def test_of_news_that_waits_only_the_last_of_each_call_is_kept(policy: SlowReader, kept: bool) -> None:
+def test_with_drop_progress_only_the_latest_of_each_call_is_kept(policy: SlowReader, kept: bool) -> None:
     async def main() -> None:
         async def work(ctx: ToolContext[Any], to: int) -> str:
             """Work."""
