@@ -21,7 +21,7 @@ from tests.support.virtual import run_virtual
 # --- run, in plain code and in a loop
 
 
-def test_run_blocks_in_plain_code_and_is_awaited_in_a_loop() -> None:
+def test_run_blocks_in_sync_code_and_is_awaited_in_a_loop() -> None:
     agent = Agent(model=always("Hello."))
     assert agent.run("Go.") == "Hello."
     assert agent.run("Go.").usage

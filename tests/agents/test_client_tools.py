@@ -47,7 +47,7 @@ def test_the_model_is_told_of_it() -> None:
     assert [spec.name for spec in asked[0].tools] == ["pick"]
 
 
-def test_its_messages_go_on_with_the_results_alone() -> None:
+def test_its_messages_continue_with_the_results_only() -> None:
     def told(request: Request) -> str:
         parts = [part for one in request.messages for part in one.content]
         return ", ".join(str(part.content) for part in parts if isinstance(part, ToolResult))
@@ -60,7 +60,7 @@ def test_its_messages_go_on_with_the_results_alone() -> None:
     assert agent.run([answer(), "And?"], history=first.messages) == "saw sea, notes.txt"
 
 
-def test_a_thread_holds_to_the_same() -> None:
+def test_a_thread_continues_in_the_same_way() -> None:
     thread = Thread()
     agent = scripted(BOTH, "Thank you.", tools=[look], client_tools=[PICK])
     agent.run("Go.", thread=thread)
@@ -98,7 +98,7 @@ def test_a_bad_call_is_the_clients_to_answer_too() -> None:
         ([look], "of type Tool"),
     ],
 )
-def test_what_is_no_client_tool_is_refused(tools: Any, says: str) -> None:
+def test_an_invalid_client_tool_is_rejected(tools: Any, says: str) -> None:
     with pytest.raises(InvalidTool, match=says):
         scripted("Hm.", client_tools=tools)
 

@@ -47,7 +47,7 @@ def test_other_spellings_are_the_same_arguments() -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_is_refused_where_it_is_given(wrong: dict[str, Any]) -> None:
+def test_an_invalid_argument_is_rejected_when_it_is_passed(wrong: dict[str, Any]) -> None:
     with pytest.raises((ConfigurationError, TypeError), match=next(iter(wrong))):
         Agent(model="offline", **wrong)
 
@@ -96,7 +96,7 @@ def test_attributes_may_be_set_later_and_a_run_takes_them_as_they_are_when_it_st
         agent.run_sync("Go.")
 
 
-def test_an_agent_holds_no_state_of_a_run() -> None:
+def test_an_agent_has_no_per_run_state() -> None:
     agent = Agent(model=always("Hello."))
     before = dict(vars(agent))
     agent.run_sync("Go.")
@@ -115,7 +115,7 @@ def test_settings_are_merged_run_over_agent_over_model() -> None:
     }
 
 
-def test_its_model_streams_by_itself() -> None:
+def test_its_model_streams_without_an_agent() -> None:
     agent = scripted("Hello.", instructions="Be brief.")
     assert "".join(agent.llm.stream("Go.").text()) == "Hello."
     model: Any = agent.model
@@ -128,7 +128,7 @@ def test_an_agent_shows_itself_without_its_key() -> None:
     assert "sk-secret" not in repr(vars(agent.llm))
 
 
-def test_a_key_belongs_to_a_model_given_whole() -> None:
+def test_a_key_cannot_be_combined_with_a_model_object() -> None:
     with pytest.raises((TypeError, ConfigurationError), match="Model"):
         Agent(model=Model("offline"), api_key="k")
 
@@ -157,7 +157,7 @@ def test_a_bound_on_tokens_is_at_least_one() -> None:
         Agent(model="offline", max_tokens=-1)
 
 
-def test_a_tool_of_the_providers_is_told_and_not_run() -> None:
+def test_a_provider_tool_is_sent_and_not_run() -> None:
     search = ProviderTool({"type": "web_search"})
     agent = Agent(model=ScriptedModel([["one"]]), tools=[search, high_tide])
     assert agent.tools[-1] is search
@@ -211,7 +211,7 @@ def test_a_run_has_a_model_instructions_and_tools_of_its_own(face: int) -> None:
     assert request.settings.given() == {}
 
 
-def test_nothing_is_something_else_than_not_given() -> None:
+def test_an_empty_value_differs_from_a_missing_one() -> None:
     agent = Agent(model=always("own"), instructions="Be brief.", tools=[high_tide])
     agent.run("q", instructions="", tools=())
     agent.run("q", instructions=None, tools=None, model=None, settings=None)
@@ -222,7 +222,7 @@ def test_nothing_is_something_else_than_not_given() -> None:
     assert usual.tools
 
 
-def test_the_log_says_what_the_run_was_really_given() -> None:
+def test_the_log_records_the_effective_arguments() -> None:
     async def main() -> None:
         own = ScriptedModel(lambda request: ["x"], model="own")
         other = ScriptedModel(lambda request: ["x"], model="other")
@@ -239,7 +239,7 @@ def test_the_log_says_what_the_run_was_really_given() -> None:
     asyncio.run(main())
 
 
-def test_handoffs_stay_beside_tools_that_are_given_for_a_run() -> None:
+def test_handoffs_stay_with_tools_of_one_run() -> None:
     agent = Agent(model=always("own"), handoffs=[Agent(name="billing", model="offline")])
     agent.run("q", tools=[high_tide])
     assert [spec.name for spec in asked(agent)[0].tools] == ["high_tide", "transfer_to_billing"]
@@ -258,7 +258,7 @@ def test_what_belongs_to_the_agent_is_not_a_runs() -> None:
         Agent(model="offline").run("q", max_steps=3)  # type: ignore[call-overload]
 
 
-def test_a_key_goes_to_nobody_whom_it_was_not_given_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_is_not_sent_to_another_provider(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-environment")
     agent = Agent(model="openai/gpt-5.4", api_key="sk-own")
 

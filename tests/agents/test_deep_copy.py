@@ -120,7 +120,7 @@ def test_what_is_set_on_a_copy_is_not_set_on_the_original(copied: Copy) -> None:
     assert isinstance(original.run("Hello").output, Tide)
 
 
-def test_a_deep_copy_has_agents_of_its_own_wherever_they_stand() -> None:
+def test_a_deep_copy_has_copies_of_all_agents() -> None:
     inner = Agent(name="inner", model=ScriptedModel(["I."]))
     agent = Agent(name="top", model=ScriptedModel([Call("inner", {"task": "x"}), "Done."]), tools=[inner])
     heir = Agent(name="heir", model="offline", handoffs=[agent])
@@ -138,7 +138,7 @@ def test_a_deep_copy_has_agents_of_its_own_wherever_they_stand() -> None:
     assert not {*map(id, copy.deepcopy(members).agents)} & {*map(id, members.agents)}
 
 
-def test_a_deep_copy_of_a_graph_asks_its_own_members() -> None:
+def test_a_deep_copy_of_a_graph_runs_its_own_members() -> None:
     graph = GraphWorkflow([Agent(name="a", model=ScriptedModel(["One."]))])
     twin = copy.deepcopy(graph)
     (member,) = twin.agents
@@ -189,7 +189,7 @@ def test_what_was_looked_up_is_looked_up_again_after_a_pickle(later: bool, monke
 
 
 @pytest.mark.parametrize("kind", [Agent, Model])
-def test_what_holds_a_key_is_copied_and_not_pickled(kind: Any) -> None:
+def test_objects_with_a_key_are_copied_and_not_pickled(kind: Any) -> None:
     made = Agent(model="gpt-5.4", api_key="sk-1234567") if kind is Agent else Model("gpt-5.4", api_key="sk-1234567")
     assert copy.deepcopy(made)._key == copy.copy(made)._key == made._key
     with pytest.raises(TypeError, match=r"A Secret cannot be pickled\. Pass the key again where it is needed"):

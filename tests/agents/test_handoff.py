@@ -21,7 +21,7 @@ def begin(*_: Any, **__: Any) -> Run:
     return Run("heir")
 
 
-def test_a_model_is_told_who_it_is_and_what_it_is_for() -> None:
+def test_the_model_gets_the_target_and_its_description() -> None:
     tool = Handoff("Billing & Co", "Knows invoices.", begin)
     assert tool.name == tool.spec.name == "transfer_to_Billing___Co"
     assert tool.spec.description == "Give the conversation to Billing & Co, who answers from here on. Knows invoices."
@@ -47,7 +47,7 @@ def test_a_note_that_is_none_stops_no_handoff(arguments: Any, note: str) -> None
     run_virtual(main())
 
 
-def test_the_heirs_run_gets_the_whole_conversation_and_shows_nothing_of_its_own() -> None:
+def test_the_successor_gets_the_whole_conversation() -> None:
     given: list[Any] = []
 
     def begins(*task: Any, **options: Any) -> Run:
@@ -60,7 +60,7 @@ def test_the_heirs_run_gets_the_whole_conversation_and_shows_nothing_of_its_own(
     assert given == [(((),), {"shown": False, "history": messages, "context": {"user": 7}})]
 
 
-def test_the_note_stands_in_the_log() -> None:
+def test_the_note_is_in_the_log() -> None:
     async def main() -> None:
         heir = speaker("heir")
         giver = speaker("giver", [Call("transfer_to_heir", {"note": "He is angry."})], handoffs=[heir])

@@ -51,7 +51,7 @@ def test_instructions_run_for_their_run_and_what_they_raise_is_raised() -> None:
         scripted("Hello.", instructions=lambda: 5).run_sync("Hi.")
 
 
-def test_what_is_no_function_stays_as_it_is() -> None:
+def test_text_is_returned_unchanged() -> None:
     assert instructions_of("Be brief.") == "Be brief."
     assert instructions_of(None) is None
 
@@ -72,7 +72,7 @@ def test_what_has_a_default_is_not_wanted() -> None:
     assert instructions_of(lambda *anything: f"{anything}")("ada") == "('ada',)"
 
 
-def test_a_function_whose_parameters_nobody_knows_gets_the_context() -> None:
+def test_a_function_with_unknown_parameters_gets_the_context() -> None:
     class Wordless(type):
         @property
         def __signature__(cls) -> Any:

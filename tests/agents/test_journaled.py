@@ -12,7 +12,7 @@ from headwater.errors import ConfigurationError
 from headwater.testing import ScriptedModel
 
 
-def test_what_is_wrong_is_said_where_it_is_declared() -> None:
+def test_mistakes_are_reported_at_the_declaration() -> None:
     with pytest.raises(ConfigurationError, match="webhook"):
         Agent(on_waiting="nowhere")
     with pytest.raises(ConfigurationError, match="unknown scheme"):

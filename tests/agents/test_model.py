@@ -33,7 +33,7 @@ def test_a_name_is_looked_up_when_it_is_first_asked() -> None:
         list(Agent(model=model).run_stream("Go."))
 
 
-def test_the_key_of_the_environment_and_the_one_that_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_key_of_the_environment_and_the_argument(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
     own = Model("openai/gpt-5.4", api_key="sk-own")
     for model, key in ((Model("openai/gpt-5.4"), "sk-environment"), (own, "sk-own")):
@@ -53,7 +53,7 @@ def test_the_environment_names_a_model_where_the_program_does_not(monkeypatch: p
     assert Agent().run_sync("Hello.").text
 
 
-def test_a_name_that_leads_nowhere_is_told() -> None:
+def test_an_unknown_name_is_an_error() -> None:
     with pytest.raises(UnknownModel, match="no-such"):
         _ = Model("no-such/model").backend
 
@@ -123,7 +123,7 @@ def test_a_conversation_is_handed_over_as_it_is() -> None:
     assert request.settings.given() == {"seed": 2}
 
 
-def test_tools_are_told_of_and_not_run() -> None:
+def test_tools_are_described_and_not_run() -> None:
     @tool
     def look() -> str:
         """Look."""

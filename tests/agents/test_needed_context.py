@@ -74,7 +74,7 @@ DECLARED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("how", DECLARED)
-def test_a_context_that_is_declared_has_to_be_given(how: str) -> None:
+def test_a_declared_context_is_required(how: str) -> None:
     make, said = DECLARED[how]
     made = make()
     for run in (
@@ -89,7 +89,7 @@ def test_a_context_that_is_declared_has_to_be_given(how: str) -> None:
 
 
 @pytest.mark.parametrize("empty", [{}, 0, ""])
-def test_what_is_empty_is_given(empty: Any) -> None:
+def test_an_empty_context_is_a_context(empty: Any) -> None:
     assert agent(context_type=dict).run("Go.", context=empty) == "So."
 
 
@@ -126,18 +126,18 @@ def _perhaps(harbour: Harbour | None) -> str:
     ],
     ids=lambda declared: "-".join(declared),
 )
-def test_where_none_is_declared_none_has_to_be_given(declared: dict[str, Any]) -> None:
+def test_an_undeclared_context_is_optional(declared: dict[str, Any]) -> None:
     assert agent(**declared).run("Go.") == "So."
 
 
-def test_nothing_is_asked_of_anyone_before() -> None:
+def test_no_request_is_sent_before() -> None:
     made = agent(tools=[high_water], handoffs=[agent(name="other")])
     with pytest.raises(ConfigurationError):
         made.run("Go.")
     assert asked(made) == []
 
 
-def test_what_the_run_was_given_counts() -> None:
+def test_the_runs_own_arguments_count() -> None:
     made = agent(tools=[high_water], instructions=brief)
     assert made.run("Go.", tools=(), instructions="Be brief.") == "So."
     with pytest.raises(ConfigurationError, match="the tool 'high_water'"):

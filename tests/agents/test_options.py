@@ -53,14 +53,14 @@ def test_an_argument_in_both_spellings_is_refused(other: str) -> None:
         Agent(**{other: OTHERS[other], ACCEPTED[other]: OTHERS[other]})
 
 
-def test_what_is_none_was_not_given() -> None:
+def test_none_means_not_given() -> None:
     given: dict[str, Any] = {"fallback": None}
     others: dict[str, Any] = {"fallback_models": ["offline"], "seed": 1}
     respell(given, others)
     assert (given, others) == ({"fallback": ["offline"]}, {"seed": 1})
 
 
-def test_the_task_stands_under_one_of_two_names() -> None:
+def test_the_task_has_two_names() -> None:
     options: dict[str, Any] = {"message": "Go.", "seed": 1}
     assert task_of(NO_TASK, options) == "Go."
     assert options == {"seed": 1}

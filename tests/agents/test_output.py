@@ -27,7 +27,7 @@ def test_text_needs_no_output(type_: Any) -> None:
     assert output_of(type_) is None
 
 
-def test_a_type_is_told_to_the_provider_and_read_back() -> None:
+def test_a_type_is_sent_to_the_provider_and_parsed() -> None:
     output = output_of(Weather)
     assert output is not None
     assert output.spec.name == "Weather"
@@ -36,14 +36,14 @@ def test_a_type_is_told_to_the_provider_and_read_back() -> None:
     assert output.parse('{"city": "Paris", "degrees": 21}') == Weather("Paris", 21)
 
 
-def test_what_does_not_fit_is_told_in_words_that_a_model_can_mend() -> None:
+def test_an_invalid_answer_is_explained_to_the_model() -> None:
     output = output_of(Weather)
     assert output is not None
     with pytest.raises(ValueError, match="degrees"):
         output.parse('{"city": "Paris"}')
 
 
-def test_what_is_no_object_is_wrapped_for_the_provider_and_unwrapped_again() -> None:
+def test_other_types_than_objects_are_wrapped_and_unwrapped() -> None:
     output = output_of(list[int])
     assert output is not None
     assert output.spec.schema["type"] == "object"
@@ -51,7 +51,7 @@ def test_what_is_no_object_is_wrapped_for_the_provider_and_unwrapped_again() -> 
     assert output.parse(f'{{"{name}": [1, 2]}}') == [1, 2]
 
 
-def test_a_type_that_cannot_be_told_is_refused() -> None:
+def test_a_type_without_a_schema_is_rejected() -> None:
     class Odd:
         pass
 
@@ -60,7 +60,7 @@ def test_a_type_that_cannot_be_told_is_refused() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_mode_says_where_the_type_is_asked_for(mode: OutputMode) -> None:
+def test_the_mode_decides_how_the_type_is_sent(mode: OutputMode) -> None:
     agent = Agent(model=ScriptedModel([["[1, 2]"]]), output_type=list[int], output_mode=mode)
     assert agent.run("q").output == [1, 2]
     (request,) = asked(agent)
@@ -103,13 +103,13 @@ def test_the_mode_may_be_set_later_and_for_one_run() -> None:
     ]
 
 
-def test_a_mode_without_a_type_asks_for_nothing() -> None:
+def test_a_mode_without_a_type_sends_nothing() -> None:
     agent = Agent(model=ScriptedModel(["Hi."]), output_mode="tool")
     assert agent.run("q").output == "Hi."
     assert [(request.output, request.tools) for request in asked(agent)] == [(None, ())]
 
 
-def test_a_tool_that_has_the_name_by_which_answers_are_given_is_refused() -> None:
+def test_a_tool_named_like_the_answer_tool_is_rejected() -> None:
     def final_answer() -> str:
         """Answer."""
         return "42"
@@ -120,7 +120,7 @@ def test_a_tool_that_has_the_name_by_which_answers_are_given_is_refused() -> Non
         agent.run("q", output_mode="tool")
 
 
-def test_a_schema_may_stand_in_place_of_a_type() -> None:
+def test_a_schema_can_replace_a_type() -> None:
     schema: Any = {"type": "object", "properties": {"port": {"type": "string"}}, "required": ["port"]}
     response = Agent(model=ScriptedModel([["{}"], ['{"port": "Brest"}']]), output_type=schema).run("q")
     assert response.output == {"port": "Brest"}

@@ -109,7 +109,7 @@ def test_one_value_has_no_name(type_: Any, hint: str, text: str, value: object) 
         (list[Address], "Brest", "Expected JSON."),
     ],
 )
-def test_what_does_not_fit_is_told(type_: Any, text: str, told: str) -> None:
+def test_an_invalid_value_is_reported(type_: Any, text: str, told: str) -> None:
     (field,) = asked(type_)
     with pytest.raises(ValueError, match=f"^{re.escape(told)}$"):
         field.read(text)
@@ -145,7 +145,7 @@ def test_schemas_of_others_are_read_too() -> None:
     assert values == {("note",): None}, "what has a default, or need not be there, is left out"
 
 
-def test_what_is_no_object_is_written_as_json() -> None:
+def test_other_values_are_written_as_json() -> None:
     (field,) = asked(dict[str, int])
     assert (field.label, field.hint) == ("", "as JSON")
     assert content_of({field.path: field.read('{"a": 1}')}) == {"a": 1}

@@ -32,7 +32,7 @@ from tests.support.served_apart import served_apart
 TOKEN = "a-token-that-nobody-guesses-0123456789"
 
 
-def test_every_way_of_running_in_plain_code() -> None:
+def test_every_way_of_running_in_sync_code() -> None:
     with served_apart(lambda: router(speaker("a"))) as server:
         remote = Remote(server.url)
         assert remote.run("Go.").text == "a says hi there."
@@ -104,7 +104,7 @@ def test_callbacks_may_ask_for_details_and_watch_all_of_the_process() -> None:
     asyncio.run(main())
 
 
-def test_a_run_is_saved_as_it_comes(tmp_path: Path) -> None:
+def test_a_run_is_saved_while_it_is_read(tmp_path: Path) -> None:
     async def main() -> None:
         async with served(router(speaker("a"))) as server:
             stream = Remote(server.url).run_stream("Go.", save=tmp_path)
@@ -161,7 +161,7 @@ def test_under_a_prefix_with_a_token_and_headers() -> None:
     asyncio.run(main())
 
 
-def test_what_ended_the_run_is_raised_with_what_was_said() -> None:
+def test_the_error_of_the_run_is_raised_with_its_text() -> None:
     async def main() -> None:
         failing = Agent(name="a", model=ScriptedModel([[Say("One. "), Fail(500)]]), retries=0)
         async with served(router(failing)) as server:
@@ -184,7 +184,7 @@ def test_a_run_that_there_is_not() -> None:
     asyncio.run(main())
 
 
-def test_an_address_that_is_something_else() -> None:
+def test_an_address_of_another_service() -> None:
     with pytest.raises(ConfigurationError, match="run_stream"):
         attach("http://localhost:8000")
     with pytest.raises(ConfigurationError, match=r"headwater\.attach"):
@@ -199,7 +199,7 @@ def test_clocks_are_seconds(name: str, value: Any) -> None:
         attach("http://localhost/runs/x", **{name: value})
 
 
-def test_mistakes_are_told_before_anything_is_sent() -> None:
+def test_mistakes_are_reported_before_anything_is_sent() -> None:
     remote = Remote("http://localhost:9")
     with pytest.raises(ConfigurationError, match="JSON"):
         remote.run_stream("Go.", context=object())

@@ -22,7 +22,7 @@ from tests.support.streams import always, scripted
 from tests.support.virtual import run_virtual
 
 
-def test_a_run_that_is_not_awaited_says_what_to_write() -> None:
+def test_a_run_that_is_not_awaited_raises_an_error_with_advice() -> None:
     agent = scripted("Hello.")
 
     async def main() -> None:
@@ -52,7 +52,7 @@ def test_a_run_that_is_not_awaited_says_what_to_write() -> None:
     asyncio.run(main())
 
 
-def test_a_run_that_was_never_awaited_is_warned_of_once() -> None:
+def test_a_run_that_was_never_awaited_warns_once() -> None:
     async def main() -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -94,7 +94,7 @@ def test_a_tools_name_stays_what_it_was_where_it_can() -> None:
     [("[]", "no JSON object"), ({}, "task"), ({"task": "  "}, "non-empty"), ({"task": 5}, "non-empty")],
     ids=str,
 )
-def test_a_runnable_that_is_asked_wrongly_begins_no_run(arguments: Any, said: str) -> None:
+def test_invalid_arguments_start_no_run(arguments: Any, said: str) -> None:
     begun: list[Any] = []
 
     def begin(*task: Any, **options: Any) -> Run:
@@ -128,7 +128,7 @@ def test_a_runnable_that_is_asked_wrongly_begins_no_run(arguments: Any, said: st
     assert begun == [("Look.",)]
 
 
-def test_what_was_made_a_tool_may_stand_among_an_agents_tools_as_it_is() -> None:
+def test_a_runnable_as_tool_can_be_passed_to_an_agent() -> None:
     made: Any = scripted("Inner.", name="inner").as_tool(name="ask")
     assert made.as_tool() is made
     assert scripted("x", tools=[made]).tools[0].name == "ask"

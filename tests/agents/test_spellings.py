@@ -122,7 +122,7 @@ def error(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_nothing_is_proposed_that_only_looks_alike(name: str) -> None:
+def test_names_that_only_look_similar_are_not_suggested(name: str) -> None:
     said = error(name)
     assert "Did you mean" not in said
     assert (f"Write {ARGUMENTS[name]}." if name in ARGUMENTS else "go into extra={…}.") in said
@@ -141,7 +141,7 @@ def test_nothing_is_proposed_that_only_looks_alike(name: str) -> None:
         ("img", "Image("),
     ],
 )
-def test_whoever_comes_from_elsewhere_is_told_the_name_here(name: str, ours: str) -> None:
+def test_names_of_other_libraries_are_translated(name: str, ours: str) -> None:
     for given_to in (
         lambda **wrong: Model("offline", **wrong) if name != "headers" else Agent(**wrong),
         lambda **wrong: Agent(model="offline", **wrong),
@@ -164,7 +164,7 @@ def test_what_the_agent_takes_in_two_spellings_a_run_takes_in_none() -> None:
 
 
 @given(st.sampled_from(sorted(name for name in AGENT if len(name) > 6)), st.data())
-def test_a_slip_of_the_finger_is_mended(name: str, data: st.DataObject) -> None:
+def test_a_typo_is_corrected(name: str, data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(name) - 2))
     slip = data.draw(
         st.sampled_from(
@@ -194,7 +194,7 @@ def test_the_map_of_workflows_and_the_table_have_the_same_names() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_name_of_elsewhere_says_what_does_it_here(name: str) -> None:
+def test_a_foreign_name_is_answered_with_the_name_here(name: str) -> None:
     place: dict[str, Any] = {}
     with pytest.raises(ImportError) as imported:
         exec(f"from headwater import {name}", place)
@@ -217,7 +217,7 @@ def test_other_names_are_missing_as_in_every_package() -> None:
     assert place["tools"] is sys.modules["headwater.tools"]
 
 
-def test_the_table_costs_nothing_where_it_is_not_asked() -> None:
+def test_the_table_costs_nothing_unless_used() -> None:
     program = (
         "import sys; from headwater import Agent; Agent(model='offline', temperature=1).run('Go.');"
         "print('headwater.agents.spellings' in sys.modules)"

@@ -60,6 +60,6 @@ def test_a_response_is_asked_as_its_text_alone() -> None:
     assert type(message.content[0].text) is str  # type: ignore[union-attr]
 
 
-def test_a_message_of_another_library_is_told_how_to_be_written() -> None:
+def test_a_message_of_another_library_is_an_error_with_advice() -> None:
     with pytest.raises(TypeError, match=r'not a dict.*Message\.user\("…"\)|Message\.user\("…"\) instead'):
         as_messages([{"role": "user", "content": "Hi."}])  # type: ignore[list-item]

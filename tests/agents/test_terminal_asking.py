@@ -98,7 +98,7 @@ def test_arguments_are_changed_until_they_fit(monkeypatch: pytest.MonkeyPatch) -
     assert (answered.arguments, answered.note) == ({"to": "bob", "copies": 3}, "in her place")
 
 
-def test_always_holds_for_the_rest_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_always_applies_to_the_rest_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     agent = Agent(
         model=ScriptedModel([LETTER, Call("send", {"to": "bob"}), "Done."]), tools=[send], approver=lambda _: False
     )
@@ -137,7 +137,7 @@ def test_two_questions_are_asked_one_after_the_other(monkeypatch: pytest.MonkeyP
     assert first < seen.index(ALLOW) < second < seen.rindex(ALLOW)
 
 
-def test_deciding_later_leaves_the_run_as_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_deciding_later_leaves_the_run_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     for typed in ("l\n", "\x04"):
         with pytest.raises(Parked) as parked:
             ask(monkeypatch, writer(LETTER), ("c(hange it), l(ater): ", typed), asker=TerminalAsker(parks=True))
@@ -149,7 +149,7 @@ def test_a_question_that_lapses_is_asked_no_more(monkeypatch: pytest.MonkeyPatch
     assert (text, seen[-1]) == ("Denied by timeout.", "\n")
 
 
-def test_what_shows_the_run_waits_while_someone_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_waits_while_a_person_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asker = TerminalAsker()
     shown: list[str] = []
     whole: list[str] = []
@@ -188,7 +188,7 @@ def test_what_shows_the_run_waits_while_someone_is_asked(monkeypatch: pytest.Mon
     assert [one for one in shown if one != "paused"] == [one for one in whole if one not in here]
 
 
-def test_an_answer_of_someone_else_is_shown() -> None:
+def test_an_answer_from_elsewhere_is_shown() -> None:
     shown: list[Event] = []
     show = TerminalAsker().beside(shown.append)
     typed = ApprovalAnswered(approval="a", allowed=True, by="the user")

@@ -19,7 +19,7 @@ from tests.support.typing_person import at_terminal
 
 @pytest.mark.parametrize("end", ["exit\n", "QUIT\n", ""])
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "async"])
-def test_a_conversation_goes_on_until_it_is_ended(plain: bool, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_conversation_continues_until_it_is_ended(plain: bool, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("\nAnd you?\n  \n" + end))
     agent = scripted("I am well.", "So am I.", interactive=True)
     thread = Thread()
@@ -65,7 +65,7 @@ def test_a_terminal_that_is_closed_ends_the_conversation(monkeypatch: pytest.Mon
     assert next_message(asking=False) is None
 
 
-def test_a_conversation_goes_on_in_the_thread_that_was_given_or_in_one_of_its_own() -> None:
+def test_a_conversation_uses_the_given_thread_or_a_new_one() -> None:
     thread = Thread()
     assert thread_of({"thread": thread}) is thread
     options: dict[str, Any] = {"history": [Message.user("Hi.")], "context": 1}
@@ -81,9 +81,7 @@ def send(to: str) -> str:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 @pytest.mark.parametrize("plain", [True, False], ids=["plain", "async"])
-def test_who_sits_at_the_terminal_is_asked_and_not_over_what_is_shown(
-    plain: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_person_at_the_terminal_is_asked_below_the_output(plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     agent = scripted([Call("send", {"to": "ann"})], "Done.", tools=[send], interactive=True, streaming_on=True)
     with at_terminal(monkeypatch) as person:
         person.types(("Allow it?", "y\n"), ("You:", "exit\n"))

@@ -15,7 +15,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are
 
 
 @posix
-def test_lines_are_read_one_by_one_while_the_loop_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_read_one_by_one_while_the_loop_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> list[str | None]:
         reading = asyncio.ensure_future(read_line())
         await asyncio.sleep(0)
@@ -28,7 +28,7 @@ def test_lines_are_read_one_by_one_while_the_loop_goes_on(monkeypatch: pytest.Mo
 
 
 @posix
-def test_a_reading_that_is_given_up_takes_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_read_consumes_no_line(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> str | None:
         reading = asyncio.ensure_future(read_line())
         await asyncio.sleep(0)
@@ -85,7 +85,7 @@ def test_reading_in_a_thread_does_not_stop_the_loop() -> None:
     assert asyncio.run(main()) == "Hi."
 
 
-def test_a_reader_that_is_given_up_is_left_behind() -> None:
+def test_an_abandoned_reader_is_left_behind() -> None:
     go = threading.Event()
 
     def read() -> str | None:

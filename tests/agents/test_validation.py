@@ -56,14 +56,14 @@ BAD: Any = 3
         ),
     ],
 )
-def test_a_wrong_value_is_told_by_its_name(check: Callable[[], Any], said: str) -> None:
+def test_a_wrong_value_is_reported_by_its_name(check: Callable[[], Any], said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         check()
     assert str(caught.value).startswith(said)
     assert caught.value.hint
 
 
-def test_what_is_right_comes_back() -> None:
+def test_a_valid_value_is_returned() -> None:
     clocks = Timeouts(run=3)
     said = (Message.user("Hello"),)
     assert validation.whole("x", 3) == 3
@@ -92,11 +92,11 @@ def test_the_nearest_name_is_suggested() -> None:
     assert validation.unknown("tools", hint="Elsewhere.").hint == "Elsewhere."
 
 
-def test_a_response_is_no_history() -> None:
+def test_a_response_is_not_a_history() -> None:
     with pytest.raises(HeadwaterError, match=r"history=response\.messages"):
         validation.messages(Response("Hello"))
 
 
-def test_what_could_not_be_made_can_still_be_shown() -> None:
+def test_an_object_whose_init_failed_has_a_repr() -> None:
     for half in (Agent.__new__(Agent), Model.__new__(Model)):
         assert repr(half) == f"{type(half).__name__}(…)"

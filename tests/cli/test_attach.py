@@ -109,7 +109,7 @@ def test_what_is_asked_is_asked_here(server: Served) -> None:
     assert "bob" in str(httpx.get(place, headers=SENT, trust_env=False).json()["response"])
 
 
-def test_what_is_asked_is_told_on_a_pipe_and_answered_elsewhere(server: Served) -> None:
+def test_questions_are_printed_on_a_pipe_and_answered_elsewhere(server: Served) -> None:
     place = begun(server, "sender")
     process = started("attach", place, env=ENV)
     assert process.stderr is not None
@@ -136,7 +136,7 @@ def test_ctrl_c(server: Served, option: str, then: str) -> None:
     httpx.post(f"{place}/cancel", json={}, headers=SENT, trust_env=False)
 
 
-def test_whoever_reads_the_output_leaves(server: Served) -> None:
+def test_the_reader_of_the_output_disconnects(server: Served) -> None:
     place = begun(server, "slow")
     with started("attach", place, env=ENV) as process:
         assert process.stdout is not None

@@ -48,7 +48,7 @@ def test_lines_may_end_as_on_windows() -> None:
 
 @posix
 @pytest.mark.skipif(shutil.which("bash") is None, reason="job control is a shell's: install bash")
-def test_ctrl_z_stops_it_and_fg_goes_on_with_what_was_typed() -> None:
+def test_ctrl_z_stops_it_and_fg_continues_with_the_input() -> None:
     shell = ["bash", "--noprofile", "--norc", "-i"]
     with terminal(program=shell, env={"PS1": "$ "}) as shown:
         shown.type(f"{shlex.join(command('chat', *SHORT))}\n")
@@ -68,13 +68,13 @@ def test_ctrl_z_stops_it_and_fg_goes_on_with_what_was_typed() -> None:
         assert shown.end() == 0
 
 
-def test_what_no_further_message_would_mend_ends_it(folder: Path) -> None:
+def test_an_error_that_no_message_can_fix_ends_it(folder: Path) -> None:
     (folder / "cli_chatting.py").write_text("from headwater import Agent\nbob = Agent(name='bob', model='x/y/z')")
     done = headwater("chat", "--agent", "cli_chatting:bob", stdin="one\ntwo\n", cwd=folder)
     assert (done.returncode, done.stdout, done.stderr.count("headwater: ")) == (2, "", 1)
 
 
-def test_commands_are_told_beside_the_answers() -> None:
+def test_the_output_of_commands_is_separate_from_the_answers() -> None:
     done = headwater("chat", *SHORT, stdin="/help\n/nonsense now\n")
     assert (done.returncode, done.stdout) == (0, "")
     assert "  /clear          forget the conversation, and start again\n" in done.stderr
@@ -83,11 +83,11 @@ def test_commands_are_told_beside_the_answers() -> None:
     )
 
 
-def test_a_line_that_begins_with_a_space_is_a_message() -> None:
+def test_a_line_that_starts_with_a_space_is_a_message() -> None:
     assert headwater("chat", *SHORT, stdin=" /help\n").stdout == "I am headwater\n"
 
 
-def test_the_stand_in_says_so_first() -> None:
+def test_the_offline_model_says_so_first() -> None:
     assert headwater("chat", stdin="").stderr == STAND_IN
 
 
@@ -110,7 +110,7 @@ crew = SequentialWorkflow([Agent(name="ann", model="offline"), Agent(name="bob",
 """
 
 
-def test_a_workflow_is_told_what_was_said(folder: Path, state: dict[str, str]) -> None:
+def test_a_workflow_gets_the_conversation(folder: Path, state: dict[str, str]) -> None:
     (folder / "cli_crew.py").write_text(CREW, encoding="utf-8")
     done = headwater("chat", "--agent", "cli_crew:crew", stdin="one\ntwo\n", cwd=folder, env=state)
     assert (done.returncode, done.stderr) == (0, "")
@@ -157,7 +157,7 @@ def test_a_conversation_on_a_terminal_over_two_sessions(editor: bool, folder: Pa
 
 
 @posix
-def test_ctrl_c_stops_the_answer_and_twice_at_the_prompt_leaves() -> None:
+def test_ctrl_c_stops_the_answer_and_twice_at_the_prompt_quits() -> None:
     with terminal("chat", "--model", "offline") as shown:
         shown.wait_for(ready)
         shown.type("Explain tides\r")

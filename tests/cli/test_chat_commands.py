@@ -55,7 +55,7 @@ def test_help_lists_all_of_them(capsys: pytest.CaptureFixture[str]) -> None:
         ("/", "headwater: there is no command /; /help lists them. A space before it makes it a message.\n"),
     ],
 )
-def test_what_is_none_is_told(line: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_invalid_input_is_reported(line: str, answer: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert told(capsys, line, conversation(pilot())) == answer
 
 
@@ -111,7 +111,7 @@ def test_the_last_message_is_asked_again(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("line", ["/clear", "/new"])
-def test_what_was_said_is_forgotten(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_conversation_is_forgotten(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     chat = conversation(pilot())
     chat.answer("one")
     assert told(capsys, line, chat) == "headwater: the conversation was forgotten.\n"

@@ -21,7 +21,7 @@ def conversation(runnable: Any, **how: Any) -> Conversation:
     return Conversation(runnable, out, watching_for(runnable, out), thread=Thread(), **how)
 
 
-def test_each_answer_knows_what_went_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_answer_knows_the_conversation(capsys: pytest.CaptureFixture[str]) -> None:
     model = ScriptedModel(["1", "2"])
     chat = conversation(Agent(model=model))
     kept: list[int] = []
@@ -37,7 +37,7 @@ def test_each_answer_knows_what_went_before(capsys: pytest.CaptureFixture[str]) 
     assert (chat.usage.input_tokens, chat.usage.output_tokens) == (4, 2)
 
 
-def test_a_workflow_is_told_all_of_it() -> None:
+def test_a_workflow_gets_all_of_it() -> None:
     model = ScriptedModel(["1", "2"])
     chat = conversation(SequentialWorkflow([Agent(model=model)]))
     chat.answer("one")
@@ -46,7 +46,7 @@ def test_a_workflow_is_told_all_of_it() -> None:
     assert [message.text for message in chat.thread.messages] == ["one", "1", "two", "2"]
 
 
-def test_a_failed_answer_is_told_and_the_next_one_comes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_failed_answer_is_reported_and_the_next_one_follows(capsys: pytest.CaptureFixture[str]) -> None:
     chat = conversation(Agent(model=ScriptedModel([Fail(401, "no such key"), "2"])))
     chat.answer("one")
     assert chat.failed
@@ -57,7 +57,7 @@ def test_a_failed_answer_is_told_and_the_next_one_comes(capsys: pytest.CaptureFi
     assert "no such key" in shown.err
 
 
-def test_what_no_further_message_would_mend_is_raised() -> None:
+def test_an_error_that_no_message_can_fix_is_raised() -> None:
     chat = conversation(Agent(model=ScriptedModel([Fail(UnsupportedSetting("It takes no seed."))])))
     with pytest.raises(UnsupportedSetting):
         chat.answer("one")

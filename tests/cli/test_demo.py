@@ -73,7 +73,7 @@ def test_ctrl_c_stops_it_while_three_are_at_work() -> None:
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "nan", "inf", "fast", "1e9"])
-def test_a_speed_that_is_none_is_told_of(speed: str) -> None:
+def test_an_invalid_speed_is_reported(speed: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="is not a number above 0 and up to 100"):
         _speed(speed)
 

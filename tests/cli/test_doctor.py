@@ -70,7 +70,7 @@ def test_a_source_tree_that_is_not_installed(bare: pytest.MonkeyPatch, capsys: p
         (" ", "warn", "OPENAI_API_KEY is set and empty"),
     ],
 )
-def test_keys_are_looked_at_and_never_shown(
+def test_keys_are_checked_and_never_shown(
     value: str, level: str, text: str, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bare.setenv("OPENAI_API_KEY", value)
@@ -80,7 +80,7 @@ def test_keys_are_looked_at_and_never_shown(
     assert "sk-1" not in str(by_subject)
 
 
-def test_where_a_key_goes_is_told(bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_address_of_a_key_is_shown(bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     bare.setenv("OPENAI_API_KEY", "sk-1")
     bare.setenv("OPENAI_BASE_URL", "http://gateway.example/v1")
     bare.setenv("ANTHROPIC_API_KEY", "sk-2")
@@ -143,7 +143,7 @@ def test_the_systems_certificates_do_without_truststore(
     assert by_subject["tls"][0][0] == "ok"
 
 
-def test_a_proxy_is_told_without_its_password(bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_proxy_is_shown_without_its_password(bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     bare.setenv("HTTPS_PROXY", "http://user:secret@proxy.example:3128")
     bare.setenv("HTTP_PROXY", "user:secret@proxy.example:3128")
     bare.setenv("ALL_PROXY", "socks5://proxy.example:1080")
@@ -160,7 +160,7 @@ def test_a_proxy_is_told_without_its_password(bare: pytest.MonkeyPatch, capsys: 
     assert "secret" not in str(by_subject)
 
 
-def test_local_servers_are_told(
+def test_local_servers_are_shown(
     nothing_local: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], closed: str
 ) -> None:
     answers = FixedServer({"/v1/models": (200, OPENAI_LIST), "/empty/models": (200, '{"data": []}')})
@@ -195,9 +195,7 @@ def test_the_network_is_touched_only_when_asked(
     assert "sk-1" not in str(answers.asked)
 
 
-def test_without_a_key_there_is_no_one_to_connect_to(
-    bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_key_no_connection_is_tried(bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     _, by_subject = found(capsys, "--network")
     assert by_subject["network"][0][0] == "warn"
 

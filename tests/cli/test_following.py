@@ -66,14 +66,14 @@ def test_what_is_shown_is_what_a_saved_run_shows(number: int, tty: bool, monkeyp
     assert found
 
 
-def test_who_takes_over_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_agent_that_takes_over_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     for tty in (True, False):
         found = shown(monkeypatch, a_log(hands_over), tty=tty, live=True)
         assert "Let me see." in found
         assert found.count("I take over.") == 1
 
 
-def test_several_at_once_are_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_members_are_shown_completely(monkeypatch: pytest.MonkeyPatch) -> None:
     found = shown(monkeypatch, a_log(SHAPES[3]), tty=True, live=True)  # a sequence in which some speak at once
     assert "x0 x1" in " ".join(found.split())
 
@@ -91,7 +91,7 @@ def test_a_dashboard_is_for_a_workflow_on_a_terminal(monkeypatch: pytest.MonkeyP
         assert tree_response(log).text.split()[-1] in screen.getvalue()
 
 
-def test_a_failed_workflow_on_a_pipe_writes_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_workflow_on_a_pipe_writes_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = Screen(tty=False)
     monkeypatch.setattr(sys, "stdout", screen)
     log = a_log(SHAPES[0])

@@ -58,12 +58,12 @@ def test_the_names_of_a_file_are_served_and_keys_stay_here(tmp_path: Path) -> No
         assert provider.requests[0].headers["authorization"] == "…"
 
 
-def test_what_to_write_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_says_what_to_write(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gateway"]) == 2
     assert EXAMPLE in capsys.readouterr().err
 
 
-def test_a_mistake_in_the_file_is_told_by_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_mistake_in_the_file_is_reported_by_its_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "models.toml"
     file.write_text('[fast]\nmodel = "offline"\nbase-url = "x"\n')
     assert main(["gateway", str(file)]) == 2
@@ -77,7 +77,7 @@ def test_others_are_served_with_a_token_alone(tmp_path: Path, capsys: pytest.Cap
     assert "HEADWATER_TOKEN" in capsys.readouterr().err
 
 
-def test_what_it_needs_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_requirement_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["gateway", "x"]) == 2
     assert 'pip install "headwater[web]"' in capsys.readouterr().err

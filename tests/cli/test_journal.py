@@ -30,7 +30,7 @@ def test_upgrade_of_a_database_at_once_from_several_processes(monkeypatch: pytes
     assert sum("already" in one for one in said) == 2
 
 
-def test_an_upgrade_that_is_needed_is_made(
+def test_a_required_upgrade_is_performed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from headwater.journal.sqlite import schema

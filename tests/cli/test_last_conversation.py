@@ -35,7 +35,7 @@ def asked(*line: str) -> Any:
     return parser.parse_args(line)
 
 
-def test_it_is_kept_for_its_owner_alone_and_gone_on_with(folder: Path) -> None:
+def test_it_is_private_and_can_be_continued(folder: Path) -> None:
     assert begin(asked()).messages == ()
     keep(Thread(SAID, agent="pilot"), asked("--model", "m"))
     assert stat.S_IMODE((folder / "last.json").stat().st_mode) == 0o600
@@ -62,12 +62,12 @@ def test_who_answered_answers_again_where_the_line_does_not_say(folder: Path, ba
 
 
 @pytest.mark.parametrize("url", ["https://user:secret@x/v1", "https://x/v1?key=secret"])
-def test_an_address_that_may_hold_a_password_is_not_kept(url: str, folder: Path) -> None:
+def test_an_address_that_may_contain_a_password_is_not_kept(url: str, folder: Path) -> None:
     keep(Thread(SAID), asked("--model", "m", "--base-url", url))
     assert "secret" not in (folder / "last.json").read_text("utf-8")
 
 
-def test_nothing_is_kept_where_that_is_off_or_nothing_was_said(folder: Path, bare: pytest.MonkeyPatch) -> None:
+def test_nothing_is_kept_if_disabled_or_empty(folder: Path, bare: pytest.MonkeyPatch) -> None:
     keep(Thread(), asked())
     bare.setenv("HEADWATER_HISTORY", "off")
     keep(Thread(SAID), asked())
@@ -76,7 +76,7 @@ def test_nothing_is_kept_where_that_is_off_or_nothing_was_said(folder: Path, bar
         begin(asked("-c"))
 
 
-def test_what_cannot_be_kept_is_told_and_ends_nothing(
+def test_a_failure_to_save_is_reported_and_ends_nothing(
     folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder.write_text("no folder")
@@ -92,7 +92,7 @@ def test_what_cannot_be_kept_is_told_and_ends_nothing(
 
 
 @pytest.mark.parametrize("data", ["", "{}", '{"v": 9, "type": "conversation"}', '{"v":1,"type":"thread"}'])
-def test_a_file_that_is_none_is_told(data: str, folder: Path) -> None:
+def test_an_invalid_file_is_reported(data: str, folder: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "last.json").write_text(data)
     with pytest.raises(InvalidRecord, match=r"last\.json: "):
@@ -102,7 +102,7 @@ def test_a_file_that_is_none_is_told(data: str, folder: Path) -> None:
 @pytest.mark.parametrize(
     ("seconds", "told"), [(0, "just now"), (61, "1 minute ago"), (7300, "2 hours ago"), (90_000, "1 day ago")]
 )
-def test_a_person_is_told_what_is_gone_on_with(
+def test_a_person_sees_what_is_continued(
     seconds: int, told: str, folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     keep(Thread(SAID), asked())

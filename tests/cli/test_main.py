@@ -57,7 +57,7 @@ def test_a_users_mistake_is_one_line() -> None:
     )
 
 
-def test_debug_shows_where_it_comes_from() -> None:
+def test_debug_shows_the_traceback() -> None:
     done = headwater("run", "hello", "--model", "openai/gpt-5.4", "--debug")
     assert done.returncode == 2
     assert done.stderr.startswith("Traceback")
@@ -85,7 +85,7 @@ def _nowhere() -> str:
 
 @posix
 @pytest.mark.parametrize("json_lines", [False, True])
-def test_a_reader_that_leaves_ends_the_run(json_lines: bool) -> None:
+def test_a_closed_output_ends_the_run(json_lines: bool) -> None:
     server = EndlessServer()
     with serving(server):
         env = {"OPENAI_API_KEY": "sk-1", "OPENAI_BASE_URL": server.base_url}
@@ -139,7 +139,7 @@ def test_ctrl_c_ends_a_log_as_every_log_ends() -> None:
 
 
 @posix
-def test_a_full_disk_is_told_of() -> None:
+def test_a_full_disk_is_reported() -> None:
     for arguments in (["run", "hello", "--max-tokens", "3"], ["models"]):
         with open("/dev/full", "w") as file:
             done = subprocess.run(
@@ -158,7 +158,7 @@ def test_a_full_disk_is_told_of() -> None:
 
 
 @posix
-def test_closed_streams_are_no_error() -> None:
+def test_closed_streams_are_not_an_error() -> None:
     line = ["sh", "-c", '"$@" >&- 2>&- <&-', "sh", *command("run", "hello", "--max-tokens", "2")]
     assert subprocess.run(line, env=environment(), timeout=PATIENCE, check=False).returncode == 0
 
@@ -188,7 +188,7 @@ def test_help_is_quiet_about_a_reader_that_left() -> None:
     process.stderr.close()
 
 
-def test_what_is_nobodys_mistake_keeps_its_traceback(bare: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_keeps_its_traceback(bare: pytest.MonkeyPatch) -> None:
     def broken(asked: object) -> int:
         raise ZeroDivisionError
 

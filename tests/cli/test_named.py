@@ -26,7 +26,7 @@ def test_a_module_of_the_working_folder_is_found(folder: Path) -> None:
     assert load_tool("cli_tides:high_water")("Brest") == "Brest"
 
 
-def test_an_attribute_may_stand_deeper(folder: Path) -> None:
+def test_an_attribute_may_be_nested(folder: Path) -> None:
     write(folder, "cli_sea", "class Sea:\n    @staticmethod\n    def tide() -> str:\n        return 'high'")
     assert load_tool("cli_sea:Sea.tide")() == "high"
     assert load_tool("os.path:basename")("a/b") == "b"
@@ -58,7 +58,7 @@ def test_an_agent_is_a_tool_too(folder: Path) -> None:
         ("cli_none:x", "cli_none has no 'x'. No function is in it; write one as in tides:high_water."),
     ],
 )
-def test_what_cannot_be_found_is_told(place: str, told: str, folder: Path) -> None:
+def test_a_missing_name_is_reported(place: str, told: str, folder: Path) -> None:
     write(folder, "cli_broken", "1 / 0")
     write(folder, "cli_needy", "import cli_missing")
     write(folder, "cli_leaving", "raise SystemExit(3)")
@@ -99,7 +99,7 @@ def nothing():
 """
 
 
-def test_an_agent_a_workflow_and_a_function_that_makes_one_are_found(folder: Path) -> None:
+def test_an_agent_a_workflow_and_a_factory_are_found(folder: Path) -> None:
     write(folder, "cli_harbour", AGENTS)
     named = [load_agent(f"cli_harbour:{name}").name for name in ("pilot", "crew", "make", "make_one")]
     assert named == ["pilot", "sequential-workflow", "pilot", "pilot"]
@@ -119,7 +119,7 @@ def test_an_agent_a_workflow_and_a_function_that_makes_one_are_found(folder: Pat
         ("refusing", "An agent's name is a non-empty string"),
     ],
 )
-def test_what_is_no_agent_is_told(name: str, told: str, folder: Path) -> None:
+def test_another_object_than_an_agent_is_reported(name: str, told: str, folder: Path) -> None:
     write(folder, "cli_harbour", AGENTS)
     with pytest.raises(ConfigurationError) as caught:
         load_agent(f"cli_harbour:{name}")
@@ -134,7 +134,7 @@ def test_what_is_no_agent_is_told(name: str, told: str, folder: Path) -> None:
         ("cli_nowhere:x", "--agent: there is no module 'cli_nowhere'."),
     ],
 )
-def test_a_place_that_is_none_is_told(place: str, told: str, folder: Path) -> None:
+def test_an_invalid_reference_is_reported(place: str, told: str, folder: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_agent(place)
     assert told in str(caught.value)

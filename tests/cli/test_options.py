@@ -150,7 +150,7 @@ def test_options_are_laid_over_a_copy_of_it(harbour: pytest.MonkeyPatch) -> None
     assert (again.instructions, again.output_type, len(again.tools)) == ("Be brief.", str, 1)
 
 
-def test_an_agent_without_a_model_is_answered_by_the_stand_in(
+def test_an_agent_without_a_model_uses_the_offline_model(
     harbour: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert agent("--agent", "cli_options_harbour:nameless").llm.name == "offline"

@@ -44,7 +44,7 @@ def test_it_is_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.EPIPE, BrokenPipeError), (errno.ENOSPC, OutputFailed)])
 @pytest.mark.parametrize("way", ["write", "write_line"])
-def test_what_it_met_is_told_once_and_raised_when_asked(
+def test_an_output_error_is_reported_once_and_raised_on_request(
     number: int, kind: type[Exception], way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Full(number))
@@ -59,12 +59,12 @@ def test_what_it_met_is_told_once_and_raised_when_asked(
         out.check()
 
 
-def test_what_is_told_is_one_harmless_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_message_is_one_safe_line(capsys: pytest.CaptureFixture[str]) -> None:
     tell("first\nsecond \x1b[2J")
     assert capsys.readouterr().err == "headwater: first second ␛[2J\n"
 
 
-def test_nothing_is_told_where_nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_written_to_a_closed_stream(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", Full(errno.EPIPE))
     tell("hello")
 
@@ -94,7 +94,7 @@ def test_a_printer_leaves_the_failure_to_the_command(capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("High \n", "")
 
 
-def test_a_printer_goes_on_after_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_printer_continues_after_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
     failed = logs.stamped(logs.failed(), "r1")
     assert isinstance(failed[0], RunFailed)
     again = logs.stamped(logs.joined(logs.begin(), logs.text("tide."), logs.finished()), "r2")
@@ -122,7 +122,7 @@ def test_a_log_never_has_a_hole(capsys: pytest.CaptureFixture[str]) -> None:
         out.check()
 
 
-def test_a_closed_stream_is_no_terminal() -> None:
+def test_a_closed_stream_is_not_a_terminal() -> None:
     file = io.StringIO()
     file.close()
     assert not is_terminal(file)

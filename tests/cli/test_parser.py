@@ -12,7 +12,7 @@ from headwater.cli.parser import COMMANDS
 from tests.support.paths import ROOT
 
 
-def test_the_page_shows_what_help_says() -> None:
+def test_the_page_matches_the_help() -> None:
     line = [sys.executable, str(ROOT / "scripts" / "command_help.py"), "--check"]
     done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "")
@@ -50,6 +50,6 @@ def test_a_mistake_is_one_line(line: str, told: str, capsys: pytest.CaptureFixtu
     assert capsys.readouterr() == ("", f"headwater: {told}\n")
 
 
-def test_reasoning_says_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reasoning_lists_its_values(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "hello", "--reasoning", "hard"]) == 2
     assert "'hard' is not none, minimal, low, medium, high, xhigh, on, off" in capsys.readouterr().err

@@ -63,7 +63,7 @@ class _Own:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
-def test_at_a_terminal_its_person_is_asked_unless_the_agent_knows_better(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_at_a_terminal_the_person_is_asked_unless_the_agent_has_an_approver(monkeypatch: pytest.MonkeyPatch) -> None:
     with at_terminal(monkeypatch):
         assert asker_for(pilot()) is not None
         assert asker_for(SequentialWorkflow([pilot()])) is not None
@@ -74,14 +74,14 @@ def test_at_a_terminal_its_person_is_asked_unless_the_agent_knows_better(monkeyp
     assert not has_approver(pilot())
 
 
-def test_where_nobody_is_here_a_conversation_goes_on() -> None:
+def test_without_a_person_a_conversation_continues() -> None:
     assert pilot(approver=nobody_here).run("Write.") == "Done."
     refused = nobody_here(Question(id="q", kind="approval"))
     assert (refused.allowed, refused.note) == (False, "There is no terminal to answer at.")
     assert nobody_here(Question(id="q", kind="input")).action == "decline"
 
 
-def test_a_run_is_kept_and_how_to_go_on_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_is_saved_and_the_command_to_resume_is_printed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = ("--agent", "mail box:pilot", "--stop", "a", "--stop", "b c", "--reasoning", "on", "--max-tokens", "3")
     needed = parked()
     tell_of_parked(needed, asked(*line), None)
@@ -99,7 +99,7 @@ def test_a_run_is_kept_and_how_to_go_on_is_told(folder: Path, capsys: pytest.Cap
     assert parked_runs() == [file]
 
 
-def test_one_that_is_in_a_file_is_not_kept_again(
+def test_a_run_that_is_in_a_file_is_not_saved_again(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tell_of_parked(parked(), asked(), "run.jsonl")
@@ -110,7 +110,7 @@ def test_one_that_is_in_a_file_is_not_kept_again(
     assert not folder.exists()
 
 
-def test_what_is_not_kept_is_told(folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unsaved_run_is_reported(folder: Path, bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     folder.parent.mkdir()
     folder.touch()
     tell_of_parked(parked(), asked(), None)

@@ -88,7 +88,7 @@ def test_mistakes(arguments: list[str], said: str) -> None:
     assert done.stdout == ""
 
 
-def test_nobody_there() -> None:
+def test_no_server() -> None:
     done = headwater("probe", "http://127.0.0.1:9")
     assert done.returncode == 1
     assert "Connection refused" in done.stdout

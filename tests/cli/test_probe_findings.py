@@ -36,33 +36,33 @@ def of(measured: Measured, level: str) -> str:
 
 
 @pytest.mark.parametrize("kind", ["headwater", "chat"])
-def test_what_comes_as_it_is_made_flows(kind: str) -> None:
+def test_steady_events_are_reported_as_flowing(kind: str) -> None:
     assert findings(stream(SMOOTH, kind=kind)) == []
     assert verdict([]) == "flows"
 
 
 @pytest.mark.parametrize("kind", ["headwater", "chat"])
 @pytest.mark.parametrize("lumps", [[(3.0, 30)], [(1.0, 10), (2.0, 10), (3.0, 10)]], ids=["at the end", "in lumps"])
-def test_what_comes_in_lumps_is_held(kind: str, lumps: list[tuple[float, int]]) -> None:
+def test_bursts_are_reported_as_buffered(kind: str, lumps: list[tuple[float, int]]) -> None:
     found = findings(stream(lumps, kind=kind))
     assert verdict(found) == "held"
     assert "proxy_buffering off" in found[0].do
 
 
-def test_one_pause_is_no_proxy() -> None:
+def test_one_pause_does_not_mean_a_proxy() -> None:
     pause = [*SMOOTH[:10], (2.0, 11), *SMOOTH[21:]]
     assert verdict(findings(stream(pause))) == "held"  # a quarter of all
     short = [*SMOOTH[:10], (1.3, 4), *SMOOTH[14:]]
     assert verdict(findings(stream(short))) == "flows"
 
 
-def test_a_fast_model_is_no_proxy() -> None:
+def test_a_fast_model_does_not_mean_a_proxy() -> None:
     assert verdict(findings(stream([(0.05 * n, 10) for n in range(30)], kind="chat"))) == "flows"
 
 
 @pytest.mark.parametrize("lumps", [[(0.1, 3)], [(0.1, 20)]], ids=["few", "at once"])
 @pytest.mark.parametrize("kind", ["headwater", "chat"])
-def test_too_little_to_tell(kind: str, lumps: list[tuple[float, int]]) -> None:
+def test_too_few_events_to_decide(kind: str, lumps: list[tuple[float, int]]) -> None:
     one = stream(lumps, kind=kind, pace=0.001)
     assert verdict(findings(one)) == "unsure"
     assert "--task" in of(one, "unsure")
@@ -75,7 +75,7 @@ def test_compression_is_to_blame_only_where_something_is_late() -> None:
     assert verdict(findings(stream(SMOOTH, headers=zipped))) == "flows"
 
 
-def test_a_length_says_that_all_of_it_was_collected() -> None:
+def test_a_content_length_means_that_all_of_it_was_buffered() -> None:
     assert "Content-Length" in of(stream(SMOOTH, headers={**OURS, "content-length": "900"}), "held")
 
 
@@ -87,7 +87,7 @@ def test_what_headers_say_of_the_way() -> None:
     assert "nginx" not in of(stream(SMOOTH, kind="chat", headers=headers), "note")
 
 
-def test_heartbeats_that_do_not_come_through() -> None:
+def test_missing_heartbeats() -> None:
     silent = [*SMOOTH, (40.0, 1)]
     assert "15 s" in of(stream(silent), "held")
     assert "15 s" not in of(stream(silent, kind="chat"), "held")
@@ -103,7 +103,7 @@ def test_a_stream_that_is_cut() -> None:
     assert "The connection broke." in of(failed, "broken")
 
 
-def test_a_stream_that_goes_on() -> None:
+def test_a_stream_that_continues() -> None:
     assert "--seconds" in of(stream(SMOOTH, end="", ended_at=None), "note")
 
 

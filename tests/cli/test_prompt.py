@@ -31,11 +31,11 @@ def reading(*lines: str) -> Callable[[bool], str | None]:
         ([""], ""),
     ],
 )
-def test_a_backslash_at_the_end_of_a_line_begins_another(lines: list[str], message: str | None) -> None:
+def test_a_backslash_at_the_end_of_a_line_continues_it(lines: list[str], message: str | None) -> None:
     assert joined(reading(*lines)) == message
 
 
-def test_where_nobody_types_lines_are_read_without_a_prompt(
+def test_without_a_terminal_lines_are_read_without_a_prompt(
     bare: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bare.setattr(sys, "stdin", io.StringIO("one\ntwo"))
@@ -94,7 +94,7 @@ def test_keys_write_a_message(keys: str, message: str | None, bare: pytest.Monke
         assert editor.read() == message
 
 
-def test_ctrl_c_with_nothing_typed_is_the_chats(bare: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_without_input_is_left_to_the_chat(bare: pytest.MonkeyPatch) -> None:
     with create_pipe_input() as source, create_app_session(input=source, output=DummyOutput()):
         editor = Editor("> ", [])
         source.send_text("\x03")

@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_run_that_waits_is_parked_and_gone_on_with(folder: Path, state: dict[str, str]) -> None:
+def test_a_waiting_run_is_parked_and_resumed(folder: Path, state: dict[str, str]) -> None:
     first = headwater("run", "Write.", "--agent", "cli_mail:pilot", cwd=folder, env=state)
     assert (first.returncode, first.stdout) == (3, "One moment. \n")
     assert first.stderr.startswith('headwater: the run waits for approval to run send(to="ann").\n')
@@ -74,7 +74,7 @@ def test_what_waits_is_refused_by_a_word(folder: Path) -> None:
     assert not (folder / "sent").exists()
 
 
-def test_another_agent_is_refused_unless_it_is_to_go_on_anyway(folder: Path) -> None:
+def test_another_agent_is_rejected_unless_forced(folder: Path) -> None:
     assert headwater("run", "Write.", "--agent", "cli_mail:pilot", "--save", "run.jsonl", cwd=folder).returncode == 3
     line = ("runs", "resume", "run.jsonl", "--agent", "cli_mail:pilot", "--yes")
     other = headwater(*line, "--instructions", "Be brief.", cwd=folder)
@@ -86,7 +86,7 @@ def test_another_agent_is_refused_unless_it_is_to_go_on_anyway(folder: Path) -> 
     assert "headwater: There are 2 answers and 1 questions." in many.stderr
 
 
-def test_that_an_agent_is_missing_is_all_that_is_said(folder: Path) -> None:
+def test_a_missing_agent_is_the_only_error(folder: Path) -> None:
     assert headwater("run", "Write.", "--agent", "cli_mail:pilot", "--save", "run.jsonl", cwd=folder).returncode == 3
     forgot = headwater("runs", "resume", "run.jsonl", "--yes", cwd=folder)
     assert (forgot.returncode, forgot.stdout) == (2, "")

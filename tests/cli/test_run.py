@@ -38,7 +38,7 @@ def test_a_pipe_gets_the_text_alone() -> None:
     assert done.stderr == f"{STAND_IN}headwater: the answer was cut: the token limit was reached.\n"
 
 
-def test_a_whole_answer_in_a_pipe_has_nothing_to_add() -> None:
+def test_a_complete_answer_on_a_pipe_has_no_notes() -> None:
     assert headwater("run", "Explain tides").stderr == STAND_IN
 
 
@@ -97,7 +97,7 @@ def test_on_a_terminal_tools_are_shown_and_how_it_ended(folder: Path) -> None:
 
 
 @posix
-def test_without_a_task_a_terminal_is_told_what_to_write() -> None:
+def test_without_a_task_the_error_says_what_to_write() -> None:
     with terminal("run") as shown:
         assert shown.end() == 2
         assert shown.text.startswith("headwater: There is no task. Write it: headwater run")
@@ -121,7 +121,7 @@ def test_a_dumb_terminal_gets_plain_text() -> None:
 
 
 @posix
-def test_a_tool_that_goes_on_does_not_hold_up_ctrl_c(folder: Path) -> None:
+def test_a_running_tool_does_not_delay_ctrl_c(folder: Path) -> None:
     slow = "import time\ndef slow() -> str:\n    time.sleep(60)\n    return ''"
     (folder / "cli_slow.py").write_text(slow, encoding="utf-8")
     with terminal("run", "Wait", "--tool", "cli_slow:slow", cwd=folder) as shown:
@@ -147,7 +147,7 @@ def harbour(folder: Path) -> Path:
     return folder
 
 
-def test_what_is_piped_in_stands_after_the_task() -> None:
+def test_piped_input_follows_the_task() -> None:
     done = headwater("run", "Summarise:", "--json", "--model", "offline", stdin="The sea rises.\n")
     assert json.loads(done.stdout.splitlines()[0])["input"][0]["content"][0]["text"] == "Summarise:\n\nThe sea rises."
 
@@ -196,13 +196,13 @@ def test_files_are_sent_along(harbour: Path) -> None:
     ]
 
 
-def test_a_schema_makes_the_answer_json_alone() -> None:
+def test_with_a_schema_the_answer_is_only_json() -> None:
     with fake_openai() as url:
         done = headwater("run", "Name a port.", "--schema", SCHEMA, "--model", "m", "--base-url", url)
     assert (done.returncode, json.loads(done.stdout), done.stdout.count("\n")) == (0, {"port": "Brest"}, 1)
 
 
-def test_an_answer_that_does_not_fit_is_no_output(bare: pytest.MonkeyPatch) -> None:
+def test_an_invalid_answer_is_not_printed(bare: pytest.MonkeyPatch) -> None:
     done = headwater("run", "Name a port.", "--schema", SCHEMA, "--model", "offline", "--max-tokens", "1")
     assert (done.returncode, done.stdout) == (1, "")
     assert "headwater: the answer: " in done.stderr
@@ -214,7 +214,7 @@ def test_a_model_that_is_recorded_is_one_agents(harbour: Path) -> None:
     assert "--record is for one agent" in done.stderr
 
 
-def test_a_conversation_goes_on_with_whom_it_was_held(harbour: Path, state: dict[str, str]) -> None:
+def test_a_conversation_continues_with_the_same_model(harbour: Path, state: dict[str, str]) -> None:
     first = headwater("run", "Explain tides", "--agent", "cli_harbour:pilot", cwd=harbour, env=state)
     done = headwater("run", "--continue", "Why?", "--json", cwd=harbour, env=state)
     assert (first.returncode, done.returncode, done.stderr) == (0, 0, "")
@@ -233,7 +233,7 @@ def test_a_conversation_with_a_workflow_is_its_next_task(harbour: Path, state: d
     assert said == [("user", "Explain tides"), ("assistant", first.stdout.rstrip("\n")), ("user", "Why?")]
 
 
-def test_there_has_to_be_a_conversation_to_go_on_from(state: dict[str, str]) -> None:
+def test_continue_requires_a_conversation(state: dict[str, str]) -> None:
     done = headwater("run", "--continue", "Why?", env=state)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("headwater: There is no conversation to continue. Start one:")
@@ -246,7 +246,7 @@ def mail(tmp_path: Path) -> Path:
 
 
 @posix
-def test_who_sits_at_the_terminal_is_asked_and_nothing_is_drawn_over_it(mail: Path) -> None:
+def test_the_person_at_the_terminal_is_asked_and_nothing_is_drawn_over_the_question(mail: Path) -> None:
     with terminal("run", "Write.", "--agent", "cli_mail:pilot", cwd=mail) as shown:
         shown.wait_for("Allow it?")
         shown.type("n not Ann\r")
@@ -310,7 +310,7 @@ def test_on_a_terminal_markdown_is_drawn_unless_it_is_asked_for_raw(folder: Path
 
 
 @posix
-def test_a_tools_error_is_told_once(folder: Path) -> None:
+def test_a_tools_error_is_printed_once(folder: Path) -> None:
     (folder / "broken.py").write_text("def broken() -> str:\n    raise ValueError('out of order')\n")
     with terminal("run", "Use it", "--model", "offline", "--tool", "broken:broken", cwd=folder) as shown:
         assert shown.end() == 0

@@ -61,12 +61,12 @@ def test_the_runs_of_a_folder_a_line_each(folder: Path, capsys: pytest.CaptureFi
     }
 
 
-def test_a_folder_without_any_says_how_to_save_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_without_runs_says_how_to_save_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["runs", "list", str(tmp_path)]) == 0
     assert "--save FILE" in capsys.readouterr().err
 
 
-def test_a_file_that_is_broken_is_told_of_beside_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_broken_file_is_listed_with_the_others(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "bad.jsonl").write_text("nonsense\n")
     assert main(["runs", "list"]) == 1
     told = capsys.readouterr()
@@ -82,7 +82,7 @@ def test_a_run_step_by_step(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "failed: IncompleteStream" in said(capsys, "show", "failed.jsonl")
 
 
-def test_a_run_that_waits_says_for_what(
+def test_a_waiting_run_says_for_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -164,7 +164,7 @@ def test_two_runs_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "only in the first" in said(capsys, "diff", "good.jsonl.gz", "failed.jsonl")
 
 
-def test_a_fork_goes_on_and_is_saved(folder: Path) -> None:
+def test_a_fork_continues_and_is_saved(folder: Path) -> None:
     line = ("--step", "1", "--message", "Say more.", "--save", "fork.jsonl.gz", "--model", "offline")
     done = headwater("runs", "fork", "other.jsonl", *line, cwd=folder)
     assert done.returncode == 0
@@ -183,7 +183,7 @@ def test_a_fork_goes_on_and_is_saved(folder: Path) -> None:
         (("play", "other.jsonl", "--speed", "-1"), "speed must be from 0 to 1e+09"),
     ],
 )
-def test_a_mistake_is_told_in_a_line(
+def test_a_mistake_is_reported_in_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], line: tuple[str, ...], says: str
 ) -> None:
     assert main(["runs", *line]) == 2

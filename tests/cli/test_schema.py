@@ -12,7 +12,7 @@ from headwater.errors import UsageError
 PORT = '{"properties": {"port": {"type": "string"}}}'
 
 
-def test_it_is_the_text_or_what_stands_in_the_file(tmp_path: Path) -> None:
+def test_it_is_the_text_or_the_files_content(tmp_path: Path) -> None:
     (tmp_path / "port.json").write_text(f"\n{PORT}\n", encoding="utf-8")
     assert schema_of(f" {PORT}") == schema_of(f"{tmp_path}/port.json") == {"properties": {"port": {"type": "string"}}}
 
@@ -28,7 +28,7 @@ def test_it_is_the_text_or_what_stands_in_the_file(tmp_path: Path) -> None:
         ("bytes.json", "--schema bytes.json cannot be read: it is not text."),
     ],
 )
-def test_what_is_none_is_told(given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_input_is_reported(given: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.json").write_text("[]")
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")

@@ -57,7 +57,7 @@ def serving(*options: str, cwd: Path | None = None, **env: str) -> Iterator[tupl
         process.communicate()
 
 
-def test_the_demo_is_served_and_each_run_of_it_is_whole() -> None:
+def test_the_demo_is_served_and_each_run_of_it_completes() -> None:
     with serving() as (client, told, process):
         assert told == [f"headwater: serving {make_workflow().name} on {client.base_url}/ (Ctrl-C stops it)"]
         (member,) = client.get("/agents").json()["agents"]
@@ -84,7 +84,7 @@ def test_agents_of_your_own_are_served(tmp_path: Path) -> None:
         assert answer.text == "Ho."
 
 
-def test_it_goes_by_its_own_names_alone(tmp_path: Path) -> None:
+def test_only_its_own_host_names_are_accepted(tmp_path: Path) -> None:
     with serving("--allow-host", "mine.example", "--origin", "https://friend.example") as (client, _, _process):
         for host, status in (("localhost", 200), ("mine.example:80", 200), ("evil.example", 421)):
             assert client.get("/agents", headers={"host": host}).status_code == status
@@ -92,7 +92,7 @@ def test_it_goes_by_its_own_names_alone(tmp_path: Path) -> None:
             assert client.get("/agents", headers={"origin": origin}).status_code == status
 
 
-def test_a_token_is_made_and_asked_of_everyone() -> None:
+def test_a_token_is_generated_and_required() -> None:
     with serving("--token", "--host", "0.0.0.0") as (client, told, _):
         found = re.fullmatch(r".* on http://localhost:\d+/#token=([\w-]{43}) \(Ctrl-C stops it\)", told[-1])
         assert found is not None
@@ -104,7 +104,7 @@ def test_a_token_is_made_and_asked_of_everyone() -> None:
         assert client.get("/agents", headers={**headers, "host": "evil.example"}).status_code == 421
 
 
-def test_a_token_of_the_environment_is_told_nowhere() -> None:
+def test_a_token_of_the_environment_is_printed_nowhere() -> None:
     with serving(HEADWATER_TOKEN=TOKEN) as (client, told, process):
         assert client.get("/agents").status_code == 401
         assert client.get(f"/agents?token={TOKEN}").status_code == 401
@@ -132,7 +132,7 @@ def test_a_token_of_the_environment_is_told_nowhere() -> None:
         (["--host", "256.1.1.1", "--insecure"], "cannot be used"),
     ],
 )
-def test_what_cannot_be_served_is_told_in_a_line(arguments: list[str], said: str, tmp_path: Path) -> None:
+def test_an_invalid_target_is_reported_in_one_line(arguments: list[str], said: str, tmp_path: Path) -> None:
     done = headwater("serve", *arguments, env=environment(), cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -140,7 +140,7 @@ def test_what_cannot_be_served_is_told_in_a_line(arguments: list[str], said: str
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -149,7 +149,7 @@ def test_a_port_that_is_taken_is_told() -> None:
     assert "cannot be used" in done.stderr
 
 
-def test_without_a_token_for_others_only_where_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_other_machines_without_a_token_require_insecure(capsys: pytest.CaptureFixture[str]) -> None:
     with serving("--host", "0.0.0.0", "--insecure", WEB_CONCURRENCY="4") as (client, told, _):
         assert client.get("/agents").status_code == 200
         assert "serving" in told[0]
@@ -157,7 +157,7 @@ def test_without_a_token_for_others_only_where_it_is_said(capsys: pytest.Capture
     assert "HEADWATER_TOKEN" in capsys.readouterr().err
 
 
-def test_what_is_told_to_whoever_begins_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_start_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEB_CONCURRENCY", "4")
     asked = Namespace(host="::", token=None)
     with socket.socket() as listener:
@@ -169,7 +169,7 @@ def test_what_is_told_to_whoever_begins_it(monkeypatch: pytest.MonkeyPatch) -> N
     assert "WEB_CONCURRENCY" in alone
 
 
-def test_what_it_needs_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_requirement_is_reported(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     assert main(["serve"]) == 2
     assert 'pip install "headwater[web]"' in capsys.readouterr().err

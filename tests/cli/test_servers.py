@@ -63,14 +63,14 @@ def test_what_answers_otherwise(
     assert (found.reachable, found.problem, found.models) == (reachable, problem, ())
 
 
-def test_what_listens_and_says_nothing_is_given_up_on(closed: str, bare: pytest.MonkeyPatch) -> None:
+def test_a_silent_server_is_given_up_on(closed: str, bare: pytest.MonkeyPatch) -> None:
     bare.setattr("headwater.cli.servers.ANSWER_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         found = servers(closed, LMSTUDIO_BASE_URL=f"http://127.0.0.1:{silent.getsockname()[1]}/v1")["lmstudio"]
     assert (found.reachable, found.problem) == (False, "the port is open, but nothing answers")
 
 
-def test_what_listens_and_speaks_something_else_is_told(closed: str, bare: pytest.MonkeyPatch) -> None:
+def test_another_kind_of_server_is_reported(closed: str, bare: pytest.MonkeyPatch) -> None:
     import threading
 
     with socket.create_server(("127.0.0.1", 0)) as odd:
@@ -101,7 +101,7 @@ def test_a_host_that_can_be_no_name_is_not_running(host: str, closed: str) -> No
     assert (found.reachable, found.problem) == (False, "not running")
 
 
-def test_an_address_that_is_none_is_told(closed: str) -> None:
+def test_an_invalid_address_is_reported(closed: str) -> None:
     found = servers(closed, VLLM_BASE_URL="localhost:8000")["vllm"]
     assert (found.reachable, found.base_url) == (False, PROVIDERS["vllm"].base_url)
     assert found.problem.startswith("VLLM_BASE_URL is not an http(s) URL")

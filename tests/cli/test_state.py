@@ -26,7 +26,7 @@ def test_the_folder_is_where_the_xdg_specification_has_it(tmp_path: Path, monkey
         assert state_folder({"XDG_STATE_HOME": ignored}) == tmp_path / ".local/state/headwater"
 
 
-def test_it_is_made_for_its_owner_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_created_for_its_owner_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     path = state_path("last.json")
     assert path == tmp_path / "state/headwater/last.json"

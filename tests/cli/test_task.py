@@ -63,13 +63,13 @@ def test_a_program_without_standard_input_has_words(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("stdin", ["", " \n"])
-def test_nothing_to_do_is_a_mistake(stdin: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_task_is_an_error(stdin: str, monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, stdin)
     with pytest.raises(UsageError, match=r"The task is empty\."):
         asked()
 
 
-def test_what_is_attached_stands_after_the_text_in_its_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_attachments_follow_the_text_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, "")
     (tmp_path / "a.png").write_bytes(PNG)
     (tmp_path / "code.ts").write_text("let tide = 1")
@@ -109,7 +109,7 @@ def test_standard_input_may_be_what_is_attached(monkeypatch: pytest.MonkeyPatch)
         (["-", "-"], "Standard input can be read once."),
     ],
 )
-def test_what_cannot_be_attached_is_told(
+def test_an_invalid_attachment_is_reported(
     line: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     typed(monkeypatch, "")
@@ -123,7 +123,7 @@ def test_what_cannot_be_attached_is_told(
     assert str(caught.value).startswith(told)
 
 
-def test_a_picture_or_too_much_on_standard_input_is_no_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_must_be_text_within_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     typed(monkeypatch, "\0\0")
     with pytest.raises(UsageError, match=r"Standard input is not text\. Attach it: --image - or --file -"):
         asked()
@@ -134,7 +134,7 @@ def test_a_picture_or_too_much_on_standard_input_is_no_text(monkeypatch: pytest.
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="pipes cannot be selected on there")
-def test_that_nothing_comes_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_input_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.01)
     ours, theirs = os.pipe()
     with open(ours, encoding="utf-8") as stdin:

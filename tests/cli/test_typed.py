@@ -18,7 +18,7 @@ def file(tmp_path: Path, bare: pytest.MonkeyPatch) -> Path:
     return tmp_path / "headwater/typed.jsonl"
 
 
-def test_the_next_session_has_it_and_two_at_once_lose_nothing(file: Path) -> None:
+def test_the_next_session_has_it_and_concurrent_sessions_lose_nothing(file: Path) -> None:
     one, other = Typed(), Typed()
     assert one.add("Explain\ntides")
     assert other.add("潮")

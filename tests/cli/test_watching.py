@@ -86,7 +86,7 @@ def test_a_value_is_one_line_in_every_encoding(encoding: str, written: str, monk
     assert raw.getvalue().decode() == written
 
 
-def test_of_an_answer_that_is_no_value_the_text_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_answer_is_shown_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     agent = says("ann", "no idea", "none", "none", "none", output_type=list[int])
     watching, out = watch(agent, value=True)
     with pytest.raises(HeadwaterError):
@@ -94,7 +94,7 @@ def test_of_an_answer_that_is_no_value_the_text_is_told(capsys: pytest.CaptureFi
     assert capsys.readouterr() == ("", "headwater: the answer: none\n")
 
 
-def test_a_value_on_a_terminal_and_json_are_shown_as_they_come(bare: pytest.MonkeyPatch) -> None:
+def test_a_value_on_a_terminal_and_json_are_shown_while_generated(bare: pytest.MonkeyPatch) -> None:
     on_screen(bare)
     assert isinstance(watch(says("ann"), value=True)[0], Printer)
     assert isinstance(watch(says("ann"), value=True, json=True)[0], JSONLines)

@@ -74,7 +74,7 @@ def test_concurrent_speakers_keep_their_own_leads() -> None:
     assert [(chunk.agent, chunk.content) for chunk in said] == [("agent b", "x"), ("agent a", "\n\ny")]
 
 
-def test_a_refusal_beside_text_is_left_out() -> None:
+def test_a_refusal_along_with_text_is_left_out() -> None:
     said = _chunks(
         [
             _of("a", TextStarted(step=1, part=0, kind="refusal")),

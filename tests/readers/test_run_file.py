@@ -68,7 +68,7 @@ def test_a_process_that_resumes_a_file_and_dies_at_any_moment_loses_nothing(
 
 
 @pytest.mark.parametrize("wrong", [None, 3, b"run.jsonl", [], "a\0b", "\ud800"])
-def test_anything_but_a_path_is_no_run_file(wrong: Any) -> None:
+def test_a_run_file_requires_a_path(wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="is not a path"):
         RunFile(wrong)
 
@@ -275,7 +275,7 @@ def test_only_an_agent_or_a_workflow_continues_a_fork(path: Path, agent: Any) ->
         RunFile(path).fork(agent)
 
 
-def test_a_fork_of_a_whole_run_has_nobody_to_read_a_message(path: Path) -> None:
+def test_a_fork_of_a_finished_run_rejects_a_message(path: Path) -> None:
     saved(path)
     copy = path.with_name("fork.jsonl")
     with pytest.raises(ConfigurationError, match="no model would read the message"):
@@ -334,7 +334,7 @@ def waiting(path: Path) -> RunFile:
     return RunFile(path)
 
 
-def test_what_waits_in_a_file_is_answered_and_the_run_goes_on_in_it(path: Path) -> None:
+def test_a_waiting_run_in_a_file_is_answered_and_continues_in_it(path: Path) -> None:
     file = waiting(path)
     assert file.end is None
     (question,) = file.pending
@@ -351,7 +351,7 @@ def test_what_waits_in_a_file_is_answered_and_the_run_goes_on_in_it(path: Path) 
     assert after.end.type == "run.finished"
 
 
-def test_a_run_goes_on_in_another_file_or_in_none(path: Path) -> None:
+def test_a_run_continues_in_another_file_or_in_none(path: Path) -> None:
     file, before = waiting(path), path.read_bytes()
     answer = {file.pending[0].id: False}
     other = path.with_name("other.jsonl")
@@ -379,7 +379,7 @@ def test_a_run_that_waits_is_not_replaced(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_that_is_no_run_is_not_replaced_and_an_empty_one_is(path: Path) -> None:
+def test_a_file_without_a_run_is_not_replaced_and_an_empty_one_is(path: Path) -> None:
     path.write_text('{"port": "Brest"}\n')
     with pytest.raises(ConfigurationError, match="exists and is not a saved run, so it is not replaced"):
         saved(path)

@@ -163,7 +163,7 @@ def test_of_several_loops_the_last_is_the_answer() -> None:
     run_virtual(main())
 
 
-def test_words_beside_an_answer_that_a_call_gives_are_not_the_answer() -> None:
+def test_text_along_with_an_answer_tool_call_is_not_the_answer() -> None:
     turn = [Say("I know."), Call("final_answer", {"result": 7})]
 
     async def main() -> None:
@@ -197,7 +197,7 @@ def test_a_refusal_is_not_text() -> None:
     run_virtual(main())
 
 
-def test_what_is_taken_back_is_told_where_it_was_shown_and_else_never_was() -> None:
+def test_retractions_are_reported_only_for_shown_text() -> None:
     async def main() -> None:
         def agent(**options: Any) -> Agent[Any, Any]:
             return speaker("a", ["Half ", Cut()], "Whole.", on_interrupted="restart", **options)
@@ -211,7 +211,7 @@ def test_what_is_taken_back_is_told_where_it_was_shown_and_else_never_was() -> N
     run_virtual(main())
 
 
-def test_words_before_a_call_that_nobody_offered_are_taken_back_and_are_the_answer_where_nothing_follows() -> None:
+def test_text_before_a_call_of_an_unknown_tool_is_retracted_unless_nothing_follows() -> None:
     async def main() -> None:
         for last, shown in (("Sunny.", "Sunny."), (Say("No.", refusal=True), "Let me look.")):
             agent = Agent(model=ScriptedModel([["Let me look.", Call("look")], [last]]))
@@ -226,7 +226,7 @@ def test_words_before_a_call_that_nobody_offered_are_taken_back_and_are_the_answ
     run_virtual(main())
 
 
-def test_words_before_a_step_that_was_taken_back_are_the_answer_where_nothing_else_was_said() -> None:
+def test_text_before_a_retracted_step_is_the_answer_if_nothing_follows() -> None:
     async def main() -> None:
         again: list[Any] = ["I looked.", Cut()]
         model = ScriptedModel([["Let me look.", Call("look")], again, [Say("No.", refusal=True)]])
@@ -236,7 +236,7 @@ def test_words_before_a_step_that_was_taken_back_are_the_answer_where_nothing_el
     run_virtual(main())
 
 
-def test_the_words_of_a_graphs_member_that_failed_are_no_answer_where_another_has_one() -> None:
+def test_text_of_a_failed_member_of_a_graph_is_not_the_answer_if_another_has_one() -> None:
     async def main() -> None:
         broken = Agent(name="b", model=ScriptedModel([["So far ", Cut()]]), retries=0)
         graph = GraphWorkflow(
@@ -251,7 +251,7 @@ def test_the_words_of_a_graphs_member_that_failed_are_no_answer_where_another_ha
     run_virtual(main())
 
 
-def test_what_is_taken_back_is_what_was_handed_out_without_the_lead_before_it() -> None:
+def test_a_retraction_counts_the_delivered_text_without_its_lead() -> None:
     async def main() -> None:
         model = ScriptedModel([["First."], ["Half ", Cut()], ["Whole."]])
         stream = Agent(model=model, max_loops=2, on_interrupted="restart").run_stream("Go.")
@@ -261,7 +261,7 @@ def test_what_is_taken_back_is_what_was_handed_out_without_the_lead_before_it() 
     run_virtual(main())
 
 
-def test_words_are_not_shown_as_the_answer_while_a_route_may_lead_back_to_who_says_them() -> None:
+def test_text_is_held_while_a_route_may_lead_back_to_its_node() -> None:
     async def main() -> None:
         members = [paced("a", 3), speaker("b", "Too early.", "Now.")]
         graph = GraphWorkflow(members, routes={"a": lambda said: "b"}, start=["a", "b"])
@@ -315,7 +315,7 @@ def test_of_a_cycle_the_last_round_is_the_answer() -> None:
 
 
 @pytest.mark.parametrize("end", [Fail(500), Cut()])
-def test_an_answer_that_never_came_is_not_shown(end: Any) -> None:
+def test_a_missing_answer_is_not_shown(end: Any) -> None:
     async def main() -> None:
         stream = speaker("a", ["Half ", Call("look"), end], tools=[look], retries=0).run_stream("Go.")
         chunks = []
@@ -387,7 +387,7 @@ def test_events_of_one_member_are_its_whole_log() -> None:
     run_virtual(main())
 
 
-def test_no_choice_is_the_whole() -> None:
+def test_no_selection_is_everything() -> None:
     async def main() -> None:
         whole = [(chunk.agent, chunk.content) async for chunk in nested().run_stream("Go.")]
         assert [(c.agent, c.content) for c in await chosen(nested().run_stream("Go."))] == whole
@@ -413,7 +413,7 @@ def make_events(stream: AgentStream[Any, Any]) -> Any:
 
 
 @pytest.mark.parametrize("make", [make_async, make_events])
-def test_leaving_it_leaves_the_run(make: Callable[[AgentStream[Any, Any]], Any]) -> None:
+def test_leaving_a_selection_leaves_the_run(make: Callable[[AgentStream[Any, Any]], Any]) -> None:
     async def main() -> None:
         stream = ConcurrentWorkflow([paced("a", 100), paced("b", 100)]).run_stream("Go.")
         async for _ in make(stream):

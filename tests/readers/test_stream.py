@@ -78,7 +78,7 @@ def test_an_unread_stream_sends_no_request() -> None:
     assert model.requests == ()
 
 
-def test_a_stream_without_a_model_says_so_where_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_without_a_model_raises_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEADWATER_MODEL", raising=False)
     stream = Agent(model="no-such-provider/x").run_stream("Go.")
     with pytest.raises(HeadwaterError, match="no-such-provider"):
@@ -105,7 +105,7 @@ def test_the_thread_that_began_a_reading_may_end_before_it() -> None:
     stream.close()
 
 
-def test_readings_begun_in_one_thread_go_on_in_others_at_once() -> None:
+def test_readings_started_in_one_thread_continue_in_others() -> None:
     async def meet(token: str) -> None:
         if token == "b.":
             together.wait()
@@ -225,7 +225,7 @@ def test_what_the_thread_that_read_has_left_is_closed_by_any() -> None:
 # --- nothing keeps anything alive
 
 
-def test_a_half_read_stream_is_no_reference_cycle() -> None:
+def test_a_half_read_stream_is_not_a_reference_cycle() -> None:
     async def main() -> None:
         gc.collect()
         gc.disable()
@@ -242,7 +242,7 @@ def test_a_half_read_stream_is_no_reference_cycle() -> None:
     asyncio.run(main())
 
 
-def test_a_stream_left_while_its_tools_work_is_no_reference_cycle() -> None:
+def test_a_stream_left_while_its_tools_run_is_not_a_reference_cycle() -> None:
     async def never() -> None:
         """Never."""
         await asyncio.sleep(60)
@@ -266,7 +266,7 @@ def test_a_stream_left_while_its_tools_work_is_no_reference_cycle() -> None:
     asyncio.run(main())
 
 
-def test_a_stream_read_to_its_end_is_no_reference_cycle() -> None:
+def test_a_stream_read_to_its_end_is_not_a_reference_cycle() -> None:
     def let_go() -> None:
         stream = talk().run_stream("Go.", streaming_callback=lambda token: None, on_event=lambda event: None)
         for _ in stream:
@@ -321,12 +321,12 @@ def test_a_chunk_is_a_plain_value() -> None:
     assert not hasattr(chunk, "__dict__")
 
 
-def test_an_error_of_a_script_is_told_as_it_is() -> None:
+def test_an_error_of_a_script_is_raised_unchanged() -> None:
     with pytest.raises(HeadwaterError, match="quota"):
         scripted(Fail(402, "quota")).run_stream("Go.").result_sync()
 
 
-def test_an_iterator_that_was_never_begun_leaves_the_stream_to_others() -> None:
+def test_an_iterator_that_was_never_started_leaves_the_stream_to_others() -> None:
     async def main() -> None:
         stream = Agent(model="offline").run_stream("Go.")
         aiter(stream)
@@ -350,7 +350,7 @@ def test_a_stream_is_an_iterator_in_both_worlds() -> None:
     assert next(stream, None) is None
 
 
-def test_async_for_goes_on_where_anext_stood() -> None:
+def test_async_for_continues_after_anext() -> None:
     async def main() -> None:
         stream = scripted(Say(["a", "b", "c"])).run_stream("Go.")
         assert (await anext(stream)).content == "a"
@@ -395,7 +395,7 @@ def test_letting_go_of_a_stream_ends_what_anext_began() -> None:
     asyncio.run(main())
 
 
-def test_one_way_of_going_on_at_a_time() -> None:
+def test_one_way_of_continuing_at_a_time() -> None:
     async def main() -> None:
         stream = scripted("Hello.").run_stream("Go.")
         await anext(stream)

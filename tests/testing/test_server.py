@@ -31,7 +31,7 @@ def test_a_request_may_come_in_chunks_and_ask_first() -> None:
         assert provider.wait_requests(1)
 
 
-def test_a_port_that_is_taken_is_told() -> None:
+def test_a_port_in_use_is_reported() -> None:
     with ProviderSimulator(["Hi."]) as provider, pytest.raises(OSError, match="in use"):
         ProviderSimulator(["Hi."], port=provider.port).start()
 

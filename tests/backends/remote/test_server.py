@@ -114,7 +114,7 @@ def test_what_is_answered_is_returned() -> None:
     assert asyncio.run(asked(answering(202, {"run_id": "x"}), headers={"x-team": "a"})) == {"run_id": "x"}
 
 
-def test_nobody_there() -> None:
+def test_no_server() -> None:
     with pytest.raises(ConnectionFailed, match="headwater serve"):
         asyncio.run(RemoteServer(address_of("http://127.0.0.1:9")).ask("/runs", {}))
 

@@ -246,7 +246,7 @@ def test_every_reader_shows_the_same_complete_text(
 
 
 @pytest.mark.parametrize("place", ["task", "history", "thread", "instructions", "task of a workflow"])
-def test_a_lone_surrogate_in_the_input_is_an_error(place: str) -> None:
+def test_a_lone_surrogate_in_the_input_is_replaced_with_a_warning(place: str) -> None:
     made = PLACES[place]()
     runs, options = made if isinstance(made, tuple) else (made, {})
     log = runs.run_stream(options.pop("task", "Go."), **options).events()

@@ -194,7 +194,7 @@ def test_a_way_back_leads_back() -> None:
     assert thread.agent == "front"
 
 
-def test_an_agent_outside_the_handoffs_does_not_answer() -> None:
+def test_an_unknown_agent_of_a_thread_is_ignored() -> None:
     front, *_ = desk()
     thread = Thread(agent="nobody here")
     assert front.run("Hello.", thread=thread).agent == "billing"
