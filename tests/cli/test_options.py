@@ -178,3 +178,11 @@ def test_what_does_not_go_with_it_is_a_mistake(
     with pytest.raises(UsageError) as caught:
         agent("--agent", f"cli_options_harbour:{place}", *line)
     assert str(caught.value).startswith(told)
+
+
+def test_servers_of_a_file_are_among_the_tools(tmp_path: Path, bare: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "mcp.json"
+    file.write_text('{"mcpServers": {"files": {"command": "x"}}}', "utf-8")
+    assert [one.name for one in agent("--model", "offline", "--mcp", str(file)).tools] == ["files"]
+    with pytest.raises(ConfigurationError, match=r"--mcp .*No such file"):
+        agent("--model", "offline", "--mcp", str(tmp_path / "none.json"))

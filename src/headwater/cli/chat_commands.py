@@ -153,7 +153,8 @@ def _tools(chat: Conversation, rest: str) -> None:
 
 def _tool(tool: Any) -> tuple[str, str]:
     """Returns a tool's name and the first line of its description."""
-    spec = tool.spec
+    if (spec := getattr(tool, "spec", None)) is None:
+        return str(tool.name), ": an MCP server"
     if isinstance(spec, dict):  # a tool that the provider runs
         return str(spec.get("type") or next(iter(spec))), ": run by the provider"
     first = spec.description.strip().partition("\n")[0]

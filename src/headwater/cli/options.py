@@ -61,6 +61,13 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE:NAME",
         help="a function that the model can call; may be repeated",
     )
+    who.add_argument(
+        "--mcp",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="an mcp.json: the model can call the tools of these servers; may be repeated",
+    )
     who.add_argument("--name", metavar="NAME", help="the agent's name (default: agent)")
     how = parser.add_argument_group("settings")
     how.add_argument("--max-tokens", type=_count, metavar="N", help="maximum tokens per answer")
@@ -114,7 +121,7 @@ def make_agent(asked: argparse.Namespace, note: Callable[[str], object] = tell) 
         _refuse(asked, (*_OF_AGENTS, *_OF_A_NEW_ONE), f"{found.name} is a workflow.")
         return found
     settings: dict[str, Any] = {name: value for name in _SETTINGS if (value := getattr(asked, name)) is not None}
-    tools = [load_tool(place) for place in asked.tool]
+    tools = [*(load_tool(place) for place in asked.tool), *_servers(asked.mcp)]
     agent: Agent[Any, Any]
     if found is None:
         agent = Agent(
@@ -136,12 +143,12 @@ def make_agent(asked: argparse.Namespace, note: Callable[[str], object] = tell) 
 
 
 AGENT_OPTIONS: Final = (
-    *("agent", "model", "base_url", "instructions", "tool", "name", "schema"),
+    *("agent", "model", "base_url", "instructions", "tool", "mcp", "name", "schema"),
     *("timeout", *_SETTINGS),
 )
 """The options that select and configure the agent, by their names in the arguments."""
 
-_OF_AGENTS: Final = ("model", "instructions", "tool", "schema", "timeout", *_SETTINGS)
+_OF_AGENTS: Final = ("model", "instructions", "tool", "mcp", "schema", "timeout", *_SETTINGS)
 _OF_A_NEW_ONE: Final = ("name", "base_url")
 
 
@@ -153,6 +160,22 @@ def _refuse(asked: argparse.Namespace, options: Iterable[str], why: str) -> None
             raise ConfigurationError(
                 f"{option} cannot be combined with --agent {asked.agent}: {why}", hint="Leave it out."
             )
+
+
+def _servers(files: list[str]) -> list[Any]:
+    """The MCP servers of these files. Raises ConfigurationError."""
+    if not files:
+        return []
+    from headwater.tools.mcp.declaration import MCP
+
+    servers: list[Any] = []
+    for file in files:
+        try:
+            servers += MCP.from_file(file)
+        except OSError as error:
+            why = error.strerror or type(error).__name__
+            raise ConfigurationError(f"--mcp {file}: {why}.", hint="Name a file with MCP servers.") from None
+    return servers
 
 
 def _laid_over(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import fnmatch
 import logging
+import os
 import re
 import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from headwater.events.messages import Message
 from headwater.tools.mcp.calls import RemoteTool
 from headwater.tools.mcp.connection import Connection
 from headwater.tools.mcp.names import fitted, unique
+from headwater.tools.mcp.search import DEFER_ABOVE, SearchTool, found_in
 from headwater.tools.mcp.session import Session
 from headwater.tools.mcp.target import target_of
 from headwater.tools.work import Approval, Offered, Toolbox, is_approval
@@ -39,7 +41,8 @@ class MCP(Toolbox):
     later runs: one for each event loop, closed with it, by `aclose`, or by `async with`.
 
     `name` is used in errors, in the logger `headwater.mcp.NAME` and as a prefix of names that are taken. `include` and
-    `exclude` choose tools by name, `*` matches anything; `prefix` is put before each name. `approval` holds for each
+    `exclude` choose tools by name, `*` matches anything; `prefix` is put before each name. With `defer` the model gets
+    one tool that searches the others, and those that it finds; by default above 40 tools. `approval` holds for each
     tool, see `tool`. `env` and `cwd` are for a command, which inherits little else of the environment; `headers` and
     `auth` for a URL: `auth` is a bearer token or an `httpx2.Auth`. `sampling` is the SDK's callback for servers that
     ask for a model. Without `required` a run that cannot reach the server continues without its tools, with a warning.
@@ -56,6 +59,7 @@ class MCP(Toolbox):
         include: Iterable[str] | None = None,
         exclude: Iterable[str] | None = None,
         prefix: str = "",
+        defer: bool | None = None,
         approval: Approval = False,
         env: Mapping[str, str] | None = None,
         cwd: Any = None,
@@ -72,6 +76,11 @@ class MCP(Toolbox):
         if not isinstance(prefix, str):
             raise ConfigurationError(f"prefix is {prefix!r}.", hint='Pass a string such as "git_".')
         self._prefix = prefix
+        if defer is not None and not isinstance(defer, bool):
+            raise ConfigurationError(
+                f"defer is {defer!r}.", hint=f"Use True, False, or None: above {DEFER_ABOVE} tools."
+            )
+        self._defer = defer
         if not is_approval(approval):
             hint = "Use True, a reason, or a function of the arguments."
             raise ConfigurationError(f"approval is {approval!r}.", hint=hint)
@@ -88,6 +97,17 @@ class MCP(Toolbox):
         )
         end = weakref.finalize(self, _end, self._connections)
         end.atexit = False  # each event loop closes its own
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> tuple[MCP, ...]:
+        """Returns the servers of an `mcp.json`, to be added to `tools=`.
+
+        `${NAME}` in it is an environment variable, `${NAME:-default}` one with a default. Raises ConfigurationError,
+        OSError.
+        """
+        from headwater.tools.mcp.file import servers_in
+
+        return tuple(cls(target, name=name, **options) for name, (target, options) in servers_in(path).items())
 
     def __repr__(self) -> str:
         return f"MCP({self.name})"
@@ -123,7 +143,7 @@ class MCP(Toolbox):
     @property
     def definition(self) -> Any:
         """See `Toolbox`."""
-        return ["mcp", self.name, self._include, self._exclude, self._prefix]
+        return ["mcp", self.name, self._include, self._exclude, self._prefix, self._defer]
 
     async def listing(self) -> Sequence[RemoteTool]:
         """See `Toolbox`."""
@@ -164,7 +184,12 @@ class MCP(Toolbox):
         for tool in listing:
             name = unique(f"{self._prefix}{tool.remote_name}", self.name, {*taken, *tools})
             tools[name] = tool.named(name)
-        return tools, tools
+        if not (len(tools) > DEFER_ABOVE if self._defer is None else self._defer):
+            return tools, tools
+        name = unique(f"search_{self.name}", self.name, {*taken, *tools})
+        search = SearchTool(name, self.name, [tool.spec for tool in tools.values()])
+        found = {name: tools[name] for name in found_in(said, search.name) if name in tools}
+        return {search.name: search, **found}, {search.name, *tools}
 
 
 def _named(name: Any, shown: str) -> str:
