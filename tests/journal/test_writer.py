@@ -206,7 +206,7 @@ def test_a_run_that_is_over_or_deleted_is_lost_and_others_are_stored() -> None:
     asyncio.run(main())
 
 
-def test_what_cannot_be_begun_is_refused() -> None:
+def test_an_invalid_start_is_rejected() -> None:
     async def main() -> None:
         store, lost = Slow(), list[HeadwaterError]()
         store.open.set()

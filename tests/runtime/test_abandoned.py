@@ -54,7 +54,7 @@ def test_members_that_are_not_needed_any_more_are_cancelled() -> None:
         assert isinstance(whole[-1], RunFinished)
 
 
-def test_the_runs_below_a_call_that_is_not_made_again() -> None:
+def test_child_runs_of_a_call_that_is_not_repeated() -> None:
     """What answers a call is abandoned with it, three runs deep."""
 
     async def main() -> list[Event]:

@@ -38,7 +38,7 @@ def test_each_state_and_signal_has_a_row_or_raises(state: State, signal: Signal)
 
 
 @pytest.mark.parametrize("signal", Signal)
-def test_a_refused_signal_counts_nothing(signal: Signal) -> None:
+def test_a_rejected_signal_counts_nothing(signal: Signal) -> None:
     loop = Loop(Limits(max_bad_call_steps=1))
     loop.state = State.ENDED
     with pytest.raises(ValueError, match="no such row"):
@@ -142,7 +142,7 @@ def test_only_bad_calls_in_a_row_end_the_run() -> None:
     assert _after(loop, Signal.CALLED, Signal.TOOLS_DONE, bad=True)[-1] is Command.FAIL_CALLS
 
 
-def test_an_answer_by_a_call_may_stand_in_the_last_step_and_nothing_else() -> None:
+def test_the_last_step_may_contain_only_an_answer_tool_call() -> None:
     loop = Loop(Limits(max_steps=1))
     assert _after(loop, Signal.BEGIN, Signal.GIVES, Signal.VALID) == [Command.ASK, Command.RUN_TOOLS, Command.FINISH]
     for after in (Signal.INVALID, Signal.TOOLS_DONE):
@@ -158,7 +158,7 @@ def test_an_answer_by_a_call_is_sent_back_as_often_as_any() -> None:
 
 
 @pytest.mark.parametrize("signal", [Signal.VALID, Signal.INVALID, Signal.STEERED])
-def test_the_clients_turn_comes_first_whatever_became_of_an_answer_by_a_call(signal: Signal) -> None:
+def test_client_calls_precede_an_answer_tool_call(signal: Signal) -> None:
     loop = Loop(Limits(max_loops=3))
     _after(loop, Signal.BEGIN, Signal.GIVES)
     loop.client_calls = True

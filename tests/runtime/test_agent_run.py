@@ -56,7 +56,7 @@ def test_a_history_is_continued() -> None:
 # --- threads
 
 
-def test_a_thread_carries_the_conversation_from_run_to_run() -> None:
+def test_a_thread_keeps_the_conversation_between_runs() -> None:
     thread = Thread()
     agent = scripted("One.", "Two.", "Three.")
     agent.run_sync("1", thread=thread)
@@ -95,7 +95,7 @@ def test_a_thread_takes_one_run_at_a_time_and_is_free_however_that_ends() -> Non
     run_virtual(main())
 
 
-def test_a_thread_is_as_it_was_after_a_run_that_never_began() -> None:
+def test_a_run_that_never_started_leaves_the_thread_unchanged() -> None:
     thread = Thread([Message.user("Hi.")])
     stream = scripted("One.").run_stream("1", thread=thread)
     stream.cancel()
@@ -167,7 +167,7 @@ def test_a_typed_answer_is_asked_for_and_checked() -> None:
     assert scripted("7").run_sync("Go.", output_type=int).output == 7
 
 
-def test_the_output_stands_in_the_log() -> None:
+def test_the_output_is_in_the_log() -> None:
     log = asyncio.run(log_of(scripted(GOOD, output_type=Weather).run_stream("Weather?")))
     end = log[-1]
     assert isinstance(end, RunFinished)
@@ -210,7 +210,7 @@ def test_an_invalid_answer_is_sent_back_and_corrected() -> None:
     assert "sky" in asked[2][-1][1]
 
 
-def test_an_answer_that_stays_bad_is_an_error_that_keeps_it() -> None:
+def test_an_answer_that_stays_invalid_is_an_error_with_its_text() -> None:
     agent = scripted("Cloudy.", "Cloudy!", "Cloudy, I say.", output_type=Weather)
     with pytest.raises(OutputInvalid, match="not a valid Weather, even after it was sent back") as caught:
         agent.run_sync("Weather?")
@@ -234,7 +234,7 @@ def test_tools_are_run_before_a_typed_answer_is_checked() -> None:
     assert agent.run_sync("Weather?").output == Weather("Brest", "cloudy")
 
 
-def test_repairs_are_no_steps_beyond_the_limit() -> None:
+def test_repairs_count_towards_the_step_limit() -> None:
     agent = scripted("Cloudy.", GOOD, output_type=Weather, max_steps=1)
     with pytest.raises((OutputInvalid, MaxStepsReached)):
         agent.run_sync("Weather?")
@@ -275,7 +275,7 @@ def test_a_call_of_the_answers_tool_ends_the_run_with_it() -> None:
     assert started.answer_tool == "final_answer"
 
 
-def test_other_tools_run_beside_the_answer() -> None:
+def test_other_tools_run_along_with_the_answer() -> None:
     agent = _giving([Call("look"), _gives(**BREST), Call("look")], tools=[look])
     response = agent.run_sync("Weather?")
     assert response.output == Weather("Brest", "cloudy")
@@ -341,7 +341,7 @@ def test_a_successor_may_give_its_answer_by_a_call() -> None:
     assert _told(log).output == {"city": "Brest", "sky": "cloudy", "degrees": 20}
 
 
-def test_an_agent_that_goes_on_gives_an_answer_in_each_loop() -> None:
+def test_an_agent_with_loops_gives_an_answer_in_each_loop() -> None:
     agent = _giving(_gives(**BREST), _gives(city="Cork", sky="clear"), max_loops=2)
     response = agent.run_sync("Weather?")
     assert response.output == Weather("Cork", "clear")
@@ -396,7 +396,7 @@ def test_an_agent_that_calls_itself_endlessly_is_stopped() -> None:
         deep.run_sync("Go.")
 
 
-def test_an_answer_that_does_not_fit_and_cannot_be_sent_back_says_so() -> None:
+def test_an_invalid_answer_that_cannot_be_sent_back_is_an_error() -> None:
     agent = Agent(model=ScriptedModel(["no number"]), output_type=int, max_steps=1)
     with pytest.raises(MaxStepsReached, match="no requests are left"):
         agent.run_sync("How many?")
@@ -405,7 +405,7 @@ def test_an_answer_that_does_not_fit_and_cannot_be_sent_back_says_so() -> None:
 # --- a program that is to end
 
 
-def test_a_callback_that_ends_the_program_over_and_over_leaves_a_log_with_its_end() -> None:
+def test_a_callback_that_exits_repeatedly_leaves_a_log_with_its_end() -> None:
     log: list[Event] = []
 
     def watch(event: Event) -> None:
@@ -421,7 +421,7 @@ def test_a_callback_that_ends_the_program_over_and_over_leaves_a_log_with_its_en
     assert agent.run_sync("Go.", thread=thread) == "Again."
 
 
-def test_a_run_that_is_cancelled_while_it_is_made_is_cancelled() -> None:
+def test_a_run_that_is_cancelled_while_it_is_created_is_cancelled() -> None:
     """What a tool's thread begins may be cancelled by the run it begins for at any moment."""
     made: list[Run] = []
 

@@ -211,7 +211,7 @@ def test_an_approver_in_sync_code(apart: Served) -> None:
     assert response.text == "Done."
 
 
-def test_an_approver_who_is_late_is_let_go() -> None:
+def test_a_late_approver_is_dropped() -> None:
     async def main() -> None:
         let_go = asyncio.Event()
 

@@ -19,7 +19,7 @@ def ended(log: list[Event]) -> list[tuple[str, str]]:
     return [(event.name, event.outcome) for event in log if isinstance(event, ChildFinished)]
 
 
-def test_those_below_write_into_one_log_each_in_its_own_order() -> None:
+def test_child_runs_write_into_one_log_each_in_its_own_order() -> None:
     async def main() -> None:
         team = Team("team", Saying("ann", *WORDS, pause=2), Saying("bob", *WORDS, pause=3))
         log = await log_of_run(team)
@@ -46,7 +46,7 @@ def test_those_below_those_below() -> None:
     run_virtual(main())
 
 
-def test_an_error_below_stays_there_until_someone_asks() -> None:
+def test_an_error_of_a_child_is_kept_until_it_is_awaited() -> None:
     async def main() -> None:
         failing = Saying("ann", "One ", error=broken())
         team = Team("team", failing, Saying("bob", *WORDS))

@@ -48,13 +48,13 @@ def test_the_context_of_a_timer_keeps_no_run() -> None:
     run_virtual(main())
 
 
-def test_where_nothing_runs_none_is_set() -> None:
+def test_without_a_run_no_run_is_current() -> None:
     token = current_run.set(None)
     assert current_run.get() is None
     current_run.reset(token)
 
 
-def test_a_tools_call_is_part_of_where_a_run_begins() -> None:
+def test_a_tools_call_is_part_of_a_runs_place() -> None:
     call: ToolContext[None] = ToolContext(None)
     token = current_call.set(call)
     try:
@@ -63,7 +63,7 @@ def test_a_tools_call_is_part_of_where_a_run_begins() -> None:
         current_call.reset(token)
 
 
-def test_what_is_begun_after_a_runs_end_belongs_to_the_one_above() -> None:
+def test_a_run_started_after_a_runs_end_belongs_to_its_parent() -> None:
     async def main() -> None:
         ann = Saying("ann", "One.")
         team = Team("team", ann, Saying("bob", "x", pause=50))
@@ -88,7 +88,7 @@ class Linked:
         self.cancelled.append(by)
 
 
-def test_linked_runs_end_with_the_one_that_they_were_begun_for() -> None:
+def test_linked_runs_end_with_their_owner() -> None:
     links, one, joined = Links(), Linked("one"), Linked("joined")
     links.add(one)
     links.add(joined)
@@ -124,7 +124,7 @@ def test_a_link_may_be_added_while_all_are_cancelled() -> None:
     assert late.cancelled == ["parent"]
 
 
-def test_callback_errors_are_counted_and_the_first_is_told_in_full(caplog: pytest.LogCaptureFixture) -> None:
+def test_callback_errors_are_counted_and_the_first_is_logged_in_full(caplog: pytest.LogCaptureFixture) -> None:
     errors = CallbackErrors()
     for number in range(3):
         errors.add(LookupError(str(number)), "streaming_callback")

@@ -18,7 +18,7 @@ def _say(ear: Ear, text: str, *, now: bool = False) -> None:
     ear.say("run_1", Message.user(text), by="ann", now=now)
 
 
-def test_it_is_told_first_and_heard_when_the_model_is_asked() -> None:
+def test_it_is_logged_first_and_added_with_the_next_request() -> None:
     ear = Ear()
     _say(ear, "one")
     assert ear.untold
@@ -33,7 +33,7 @@ def test_it_is_told_first_and_heard_when_the_model_is_asked() -> None:
     assert ear.heard() == []
 
 
-def test_what_was_not_told_yet_is_told_before_it_is_heard() -> None:
+def test_a_pending_message_is_logged_before_it_is_added() -> None:
     ear = Ear()
     _say(ear, "one")
     ear.told()
@@ -51,7 +51,7 @@ def test_keys_are_their_own() -> None:
     assert len(keys) == 50
 
 
-def test_what_the_log_tells_of_and_nobody_heard_is_heard_now() -> None:
+def test_a_logged_message_that_was_not_added_is_added_now() -> None:
     ear = Ear({"k": Message.user("before")})
     assert ear
     assert ear.told() == []
@@ -68,7 +68,7 @@ def test_it_is_passed_on_once() -> None:
     assert ear.untold
 
 
-def test_a_cut_is_asked_for_until_it_was_heard() -> None:
+def test_an_interruption_is_requested_until_the_message_is_added() -> None:
     ear = Ear()
     _say(ear, "stop", now=True)
     _say(ear, "please")
@@ -110,19 +110,19 @@ CALL = ToolCall(id="c", name="t", arguments={})
         (Message(role="user", content=(CALL,)), "contains an object of type ToolCall"),
     ],
 )
-def test_what_cannot_be_said_is_refused_at_once_and_the_run_goes_on(message: Any, says: str) -> None:
+def test_an_invalid_message_is_rejected_at_once_and_the_run_continues(message: Any, says: str) -> None:
     stream = scripted("So.").run_stream("Go.")
     with pytest.raises(ConfigurationError, match=says):
         stream.steer(message)
     assert stream.result_sync() == "So."
 
 
-def test_who_says_it_is_text() -> None:
+def test_the_sender_is_text() -> None:
     with pytest.raises(ConfigurationError, match="by is 3"):
         scripted("So.").run_stream("Go.").steer("stop", by=3)  # type: ignore[arg-type]
 
 
-def test_text_and_images_can_be_said() -> None:
+def test_a_message_can_have_text_and_images() -> None:
     assert to_say("stop") == Message.user("stop")
     shown = Message.user("this", Image(url="https://x.example/a.png"))
     assert to_say(shown) is shown

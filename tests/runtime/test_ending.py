@@ -52,7 +52,7 @@ def test_the_end_events_are_returned_in_order_without_gaps(batches: list[list[Ev
     assert ending.next_events() == []
 
 
-def test_a_run_that_was_never_stopped_and_is_over_has_answered() -> None:
+def test_a_run_that_ended_without_a_stop_has_answered() -> None:
     ending = Ending()
     ending.finish()
     assert ending.cause is Cause.ANSWERED

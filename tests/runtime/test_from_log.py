@@ -28,7 +28,7 @@ class Batches(FromLog):
         return self.batches.pop(0) if self.batches else self._ended()
 
 
-def test_its_first_event_says_which_run_it_is() -> None:
+def test_its_first_event_identifies_the_run() -> None:
     run = Batches([*LOG[:3]], [*LOG[3:]])
     told: list[Event] = []
     known: list[bool] = []
@@ -78,7 +78,7 @@ def test_a_log_without_an_end_stops() -> None:
         stream.result_sync()
 
 
-def test_it_is_no_part_of_another_run() -> None:
+def test_it_cannot_be_part_of_another_run() -> None:
     class Teller:
         name = "teller"
 

@@ -52,7 +52,7 @@ def _at(log: list[Event], kind: type[Event]) -> list[int]:
     return [event.seq for event in log if isinstance(event, kind)]
 
 
-def test_what_is_said_while_tools_run_shows_at_once_and_is_heard_before_the_next_request() -> None:
+def test_a_message_while_tools_run_is_logged_at_once_and_added_to_the_next_request() -> None:
     async def main() -> None:
         agent = scripted([Call("wait")], "So.", tools=[_named(_wait, "wait")])
         stream = agent.run_stream("Go.")
@@ -75,7 +75,7 @@ def _named(function: Any, name: str) -> Any:
     return function
 
 
-def test_what_comes_during_the_last_answer_makes_the_run_go_on_and_uses_no_loop() -> None:
+def test_a_message_during_the_last_answer_continues_the_run_and_uses_no_loop() -> None:
     async def main() -> None:
         agent = scripted(["One."], ["Two."], ["Three."], max_loops=2)
         stream = agent.run_stream("Go.")
@@ -88,7 +88,7 @@ def test_what_comes_during_the_last_answer_makes_the_run_go_on_and_uses_no_loop(
 
 
 @pytest.mark.parametrize("fits", [True, False])
-def test_what_another_thread_says_while_the_answer_is_validated_is_heard(fits: bool) -> None:
+def test_a_message_of_another_thread_during_validation_is_received(fits: bool) -> None:
     """A user's validator takes its time, and may wait for others: nobody has to wait for it."""
     said: list[bool] = []
 
@@ -134,7 +134,7 @@ def test_messages_from_any_thread() -> None:
     run_virtual(main())
 
 
-def test_now_cuts_the_answer_which_stands_as_far_as_it_came() -> None:
+def test_now_interrupts_the_answer_and_keeps_its_text() -> None:
     async def main() -> None:
         model = ScriptedModel([["One ", Wait(50.0), "two."], ["So."]])
         stream = Agent(model=model).run_stream("Go.")
@@ -148,7 +148,7 @@ def test_now_cuts_the_answer_which_stands_as_far_as_it_came() -> None:
     assert seconds == pytest.approx(2.0)
 
 
-def test_now_before_it_has_begun() -> None:
+def test_now_before_it_has_started() -> None:
     async def main() -> None:
         stream = scripted("So.").run_stream("Go.")
         assert stream.steer("and be kind", now=True)
@@ -175,7 +175,7 @@ def test_a_workflow_has_no_model_and_its_members_are_named() -> None:
 
 
 @pytest.mark.parametrize("agent", [None, "heir"])
-def test_after_a_handoff_whoever_has_the_conversation_hears_it(agent: str | None) -> None:
+def test_after_a_handoff_the_current_agent_receives_it(agent: str | None) -> None:
     async def main() -> None:
         heir = scripted("One.", "Two.", name="heir")
         stream = scripted([Call("transfer_to_heir")], name="front", handoffs=[heir]).run_stream("Go.")
@@ -192,7 +192,7 @@ def test_after_a_handoff_whoever_has_the_conversation_hears_it(agent: str | None
     run_virtual(main())
 
 
-def test_what_was_said_before_a_handoff_is_heard_after_it() -> None:
+def test_a_message_before_a_handoff_is_received_after_it() -> None:
     async def main() -> None:
         heir = scripted("One.", name="heir")
         front = scripted([Call("wait"), Call("transfer_to_heir")], name="front", handoffs=[heir], tools=[_wait])

@@ -44,7 +44,7 @@ def test_runs_are_known_from_their_joining_to_their_end(steps: list[tuple[bool, 
     assert set(log.runs or {}) == known
 
 
-def test_whoever_waits_for_an_event_goes_on_when_the_reader_has_appended_it() -> None:
+def test_waiting_for_an_event_ends_when_the_reader_has_appended_it() -> None:
     async def main() -> None:
         log, event, other = Log(), ToolStarted(step=1, call="c", name="t"), ToolStarted(step=1, call="d", name="t")
         waits = [asyncio.ensure_future(log.until_logged(one)) for one in (event, event, other)]
@@ -61,7 +61,7 @@ def test_whoever_waits_for_an_event_goes_on_when_the_reader_has_appended_it() ->
     asyncio.run(main())
 
 
-def test_one_that_waits_may_be_cancelled_and_the_others_go_on() -> None:
+def test_one_waiter_may_be_cancelled_and_the_others_continue() -> None:
     async def main() -> None:
         log, event = Log(), ToolStarted(step=1, call="c", name="t")
         one, other = (asyncio.ensure_future(log.until_logged(event)) for _ in range(2))
@@ -75,7 +75,7 @@ def test_one_that_waits_may_be_cancelled_and_the_others_go_on() -> None:
     asyncio.run(main())
 
 
-def test_a_tree_of_one_run_keeps_none() -> None:
+def test_a_tree_of_one_run_keeps_no_list_of_runs() -> None:
     log = Log()
     log.remove("unknown")
     assert log.runs is None

@@ -41,7 +41,7 @@ async def read(queue: Mux, pause: float = 0.0) -> list[Event]:
     st.dictionaries(st.sampled_from("abcd"), st.lists(st.integers(1, 3), max_size=12), min_size=1),
     st.integers(0, 5),
 )
-def test_each_runs_events_come_whole_and_in_order(batches: dict[str, list[int]], pause: int) -> None:
+def test_each_runs_events_arrive_complete_and_in_order(batches: dict[str, list[int]], pause: int) -> None:
     async def main() -> None:
         queue = mux()
         due: dict[str, list[str]] = {}
@@ -119,7 +119,7 @@ def test_news_of_a_tool_is_dropped_where_the_reader_is_far_behind_the_oldest_fir
     run_virtual(main())
 
 
-def test_it_is_dropped_by_its_size_too_and_all_else_stays() -> None:
+def test_progress_is_dropped_by_size_too_and_everything_else_stays() -> None:
     async def main() -> None:
         queue = mux()
         large = "x" * (MAX_PENDING_PROGRESS_BYTES // 4)
@@ -136,7 +136,7 @@ def test_it_is_dropped_by_its_size_too_and_all_else_stays() -> None:
     run_virtual(main())
 
 
-def test_a_reader_waits_until_there_is_something_or_nobody_is_left() -> None:
+def test_a_reader_waits_for_an_event_or_the_last_writer() -> None:
     async def main() -> None:
         queue = mux()
 
@@ -153,7 +153,7 @@ def test_a_reader_waits_until_there_is_something_or_nobody_is_left() -> None:
     assert seconds == 10
 
 
-def test_what_a_task_raises_is_told_once_and_what_it_said_is_kept() -> None:
+def test_a_tasks_error_is_raised_once_and_its_events_are_kept() -> None:
     async def main() -> None:
         told: list[BaseException] = []
         queue = Mux(Interruptible(), told.append)
@@ -201,7 +201,7 @@ def test_of_a_batch_that_its_reader_left_the_rest_is_still_due() -> None:
     run_virtual(main())
 
 
-def test_nothing_begins_where_all_were_told_to_stop() -> None:
+def test_nothing_starts_after_all_were_stopped() -> None:
     async def main() -> None:
         queue = mux()
         begun: list[int] = []

@@ -77,7 +77,7 @@ def test_runs_below_are_taken_up_once_each_in_the_order_in_which_they_began() ->
     assert list(past.abandoned()) == []
 
 
-def test_those_that_nobody_takes_up_are_abandoned() -> None:
+def test_children_that_are_not_resumed_are_abandoned() -> None:
     log = LOGS["parked below"]
     past = past_of(log).root
     (child,) = past.children
@@ -94,7 +94,7 @@ def test_those_that_nobody_takes_up_are_abandoned() -> None:
 # --- time
 
 
-def test_what_it_waited_is_summed_and_it_stands_still_since() -> None:
+def test_waiting_time_is_summed_and_the_timeout_is_paused() -> None:
     waits = RunWaiting(on="time", until=1.0)
     past = past_of(_begun(waits, RunResumed(), StepStarted(step=1))).root
     assert past.waited == pytest.approx(0.5), "half a second an event"
@@ -151,7 +151,7 @@ def test_an_interrupted_answer_is_retracted() -> None:
     assert (standing.cause, standing.attempt, standing.part, standing.failure) == ("resume", 1, 1, None)
 
 
-def test_what_had_failed_is_not_told_again() -> None:
+def test_a_failure_is_not_reported_again() -> None:
     failed = AttemptFailed(step=1, attempt=1, error=BUSY, then="restart")
     said = (
         StepStarted(step=1),
@@ -168,7 +168,7 @@ def test_what_had_failed_is_not_told_again() -> None:
 
 
 @pytest.mark.parametrize("name", ["resumed in a tool", "resumed in an answer"])
-def test_what_had_begun_before_it_was_taken_up_is_at_work_no_more(name: str) -> None:
+def test_calls_started_before_the_resume_are_not_running(name: str) -> None:
     log = LOGS[name]
     at = next(event.seq for event in log if isinstance(event, RunResumed))
     assert past_of(log[:at]).root.at_work
@@ -194,7 +194,7 @@ def test_retries_and_fallbacks_are_counted_on() -> None:
     assert standing.cause == "first"
 
 
-def test_calls_are_known_and_what_was_made_of_them() -> None:
+def test_calls_and_their_results_are_known() -> None:
     calls = CallStarted(step=1, call="c", name="t"), CallReady(step=1, call="c", name="t", arguments={})
     step = StepStarted(step=1), AttemptStarted(step=1), *calls, StepFinished(step=1, finish_reason="tool_calls")
     standing, _ = _standing(*step)

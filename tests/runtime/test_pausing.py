@@ -54,7 +54,7 @@ def test_what_ends_a_wait(event: Event, woken: bool) -> None:
     assert wakes(event) is woken
 
 
-def test_where_nobody_answers_the_error_says_who_is_waited_for_and_how_to_go_on() -> None:
+def test_without_an_answer_the_error_lists_the_questions_and_how_to_continue() -> None:
     questions = [Question(id=name, kind="approval", tool="pay") for name in ("q1", "q2")]
     error = nobody_answers(questions)
     assert "pay (q1), pay (q2)" in error.message
@@ -135,7 +135,7 @@ def test_all_that_was_on_its_way_gets_into_the_log() -> None:
     run_virtual(main())
 
 
-def test_a_reader_that_leaves_instead_of_coming_back_loses_nothing() -> None:
+def test_a_reader_that_leaves_instead_of_continuing_loses_nothing() -> None:
     async def main() -> None:
         for way in ("abort", "drop"):
             team = Team("team", *(Saying(name, *WORDS, pause=0.0) for name in "abc"))
@@ -189,7 +189,7 @@ def test_a_member_that_ends_meanwhile_ends_in_good_order() -> None:
     run_virtual(main())
 
 
-def test_a_log_is_kept_where_it_is_wanted_and_from_its_first_event() -> None:
+def test_a_log_is_kept_on_request_from_its_first_event() -> None:
     async def main() -> None:
         run = Saying("ann", *WORDS)
         with pytest.raises(LogNotKept):
@@ -229,7 +229,7 @@ async def _until_parked(stream: Any) -> None:
 # --- resuming
 
 
-def test_it_takes_up_what_its_log_tells() -> None:
+def test_it_resumes_the_state_of_its_log() -> None:
     async def main() -> None:
         agent = Agent(name="ann", model=scripted("One two.").model)
         log = [event async for event in agent.run_stream("Go.").events()]

@@ -67,7 +67,7 @@ def test_only_an_open_question_of_that_kind_is_answered_and_once() -> None:
     run_virtual(main())
 
 
-def test_what_was_answered_is_told_by_whoever_leaves_before_it_was_heard() -> None:
+def test_a_pending_answer_is_logged_when_the_run_is_left() -> None:
     async def main() -> None:
         people = People()
         waiting, other = _open(people), _open(people, INPUT)
@@ -93,7 +93,7 @@ def test_what_was_answered_is_told_by_whoever_leaves_before_it_was_heard() -> No
     run_virtual(main())
 
 
-def test_a_run_that_is_over_has_nothing_more_to_tell() -> None:
+def test_a_run_that_has_ended_accepts_no_answer() -> None:
     async def main() -> None:
         people = People()
         _open(people)
@@ -105,7 +105,7 @@ def test_a_run_that_is_over_has_nothing_more_to_tell() -> None:
     run_virtual(main())
 
 
-def test_an_answer_that_does_not_fit_leaves_it_open() -> None:
+def test_an_invalid_answer_leaves_it_open() -> None:
     async def main() -> None:
         people = People()
         _open(people, check=_refuses)
@@ -141,7 +141,7 @@ def test_of_many_threads_one_answers() -> None:
     asyncio.run(main())
 
 
-def test_whoever_waits_is_told_once_nobody_needs_it_any_more() -> None:
+def test_waiting_for_an_answer_ends_when_it_is_not_needed() -> None:
     async def main() -> None:
         people = People()
         waiting = _open(people)
@@ -170,7 +170,7 @@ def test_what_a_run_asked_is_void_at_its_end() -> None:
     run_virtual(main())
 
 
-def test_a_closed_loop_hears_nothing() -> None:
+def test_a_closed_loop_receives_nothing() -> None:
     people = People()
 
     async def ask() -> None:
@@ -229,7 +229,7 @@ def test_an_approver_gives_a_tool_what_it_asks_for() -> None:
     run_virtual(main())
 
 
-def test_what_an_approver_raises_is_raised_and_what_it_says_is_checked() -> None:
+def test_an_approvers_error_is_raised_and_its_answer_is_validated() -> None:
     def broken(question: Question) -> bool:
         raise LookupError("nobody")
 
@@ -267,7 +267,7 @@ def test_someone_may_answer_before_the_approver_who_is_then_stopped() -> None:
     assert seconds == pytest.approx(1.0)
 
 
-def test_an_approver_that_raises_as_someone_answers_is_no_news() -> None:
+def test_an_approver_that_raises_after_an_answer_is_ignored() -> None:
     async def raises(question: Question) -> bool:
         raise LookupError("too late")
 
@@ -329,7 +329,7 @@ def test_what_was_answered_before_it_is_asked_again_is_its_answer() -> None:
     run_virtual(main())
 
 
-def test_what_the_log_tells_of_was_answered() -> None:
+def test_answers_in_the_log_are_answered() -> None:
     people = People()
     people.know(
         [

@@ -24,7 +24,7 @@ def test_every_run_has_a_unique_id() -> None:
     assert all(name.startswith("run_") for name in names)
 
 
-def test_what_a_tool_begins_has_its_deadline_and_ends_with_its_run() -> None:
+def test_a_run_started_by_a_tool_has_its_deadline_and_ends_with_its_run() -> None:
     async def main() -> None:
         outer = Saying("outer", "One ", "two.", pause=10)
         outer.deadline = 500.0
@@ -45,7 +45,7 @@ def test_what_a_tool_begins_has_its_deadline_and_ends_with_its_run() -> None:
     run_virtual(main())
 
 
-def test_what_is_begun_for_a_run_that_was_stopped_never_starts() -> None:
+def test_a_child_of_a_stopped_run_never_starts() -> None:
     async def main() -> None:
         outer = Saying("outer", "One.")
         log = await log_of_run(outer, lambda event: isinstance(event, TextDelta))
@@ -60,14 +60,14 @@ def test_what_is_begun_for_a_run_that_was_stopped_never_starts() -> None:
     run_virtual(main())
 
 
-def test_what_is_begun_by_a_tool_that_was_stopped_never_starts() -> None:
+def test_a_child_of_a_stopped_tool_never_starts() -> None:
     outer = Saying("outer")
     call: ToolContext[None] = ToolContext(None)
     call.stop()
     assert Saying("inner", origin=Origin(outer, call)).stopping
 
 
-def test_a_run_that_joins_is_begun_for_nobody_any_more() -> None:
+def test_a_run_that_joins_a_parent_is_not_linked_any_more() -> None:
     outer, team, inner = Saying("outer"), Team("team"), Saying("x")
     inner.begin_for(Origin(outer))
     assert outer.links is not None
@@ -94,7 +94,7 @@ def test_a_run_is_announced_as_what_it_is_to_its_parent(role: Any, final: bool |
     )
 
 
-def test_the_end_of_a_run_is_told_as_its_own_log_has_it() -> None:
+def test_the_end_of_a_child_is_reported_as_in_its_own_log() -> None:
     async def main() -> None:
         never = Saying("never")
         assert never.finished_event() == ChildFinished(child=never.id, name="never", outcome="cancelled")

@@ -18,7 +18,7 @@ def hook(seen: list[str]) -> process_hooks.Hook:
     return watcher
 
 
-def test_each_outermost_run_is_told_once_and_as_it_begins() -> None:
+def test_each_outermost_run_is_reported_once_when_it_starts() -> None:
     seen: list[str] = []
     remove = process_hooks.add(hook(seen))
     try:
@@ -48,7 +48,7 @@ def test_one_function_may_be_added_twice_and_taken_away_once() -> None:
     assert process_hooks.hooks() == ()
 
 
-def test_who_takes_itself_away_meanwhile_is_still_told_of_that_run() -> None:
+def test_a_hook_that_removes_itself_still_receives_that_run() -> None:
     told: list[Event] = []
 
     def make(run: Any) -> Any:

@@ -27,7 +27,7 @@ def _log(agent: Agent[Any, Any], size: int | None = None) -> list[Event]:
     return [decode(encode(event)) for event in log[:size]]
 
 
-def test_it_goes_on_in_the_same_log_and_says_by_whom() -> None:
+def test_it_continues_in_the_same_log_and_says_by_whom() -> None:
     async def main() -> None:
         before = _before
         new = [event async for event in _agent().resume(before, by="worker 2").events()]
@@ -66,7 +66,7 @@ def test_with_a_warning_what_is_declared_now_counts() -> None:
     run_virtual(main())
 
 
-def test_a_log_that_is_whole_has_nothing_more_to_say() -> None:
+def test_a_complete_log_has_no_new_events() -> None:
     async def main() -> None:
         stream = _agent(instructions="Whatever.").resume(log)
         assert [event async for event in stream.events()] == []
@@ -166,7 +166,7 @@ class _Person:
     age: int
 
 
-def test_a_type_that_the_run_was_given_is_given_again() -> None:
+def test_the_output_type_of_one_run_is_passed_again() -> None:
     agent = Agent(name="ann", model=always('{"name": "Ann", "age": 3}'))
     log: list[Event] = []
     agent.run("Go.", output_type=_Person, on_event=log.append)

@@ -73,7 +73,7 @@ def test_all_watchers_get_each_event_before_the_next_one() -> None:
     run_virtual(main())
 
 
-def test_what_a_watcher_raises_ends_the_reading_and_the_others_still_hear_it() -> None:
+def test_a_watchers_error_ends_the_reading_and_the_others_still_receive_the_event() -> None:
     async def main() -> None:
         heard: list[Event] = []
 
@@ -93,7 +93,7 @@ def test_what_a_watcher_raises_ends_the_reading_and_the_others_still_hear_it() -
     run_virtual(main())
 
 
-def test_an_error_ends_the_log_and_is_raised_with_what_was_said() -> None:
+def test_an_error_ends_the_log_and_is_raised_with_the_text() -> None:
     async def main() -> None:
         run = Saying("ann", *WORDS, error=broken())
         log = await log_of_run(run)
@@ -116,7 +116,7 @@ def test_an_error_ends_the_log_and_is_raised_with_what_was_said() -> None:
 
 
 @given(st.integers(0, 8), st.sampled_from(["caller", "left", "parent", "shutdown", "deadline"]))
-def test_wherever_a_run_is_stopped_its_log_is_whole_and_the_first_cause_counts(at: int, by: Any) -> None:
+def test_wherever_a_run_is_stopped_its_log_is_complete_and_the_first_cause_counts(at: int, by: Any) -> None:
     async def main() -> None:
         run = Saying("ann", *WORDS)
 
@@ -166,7 +166,7 @@ def test_a_run_that_waits_is_stopped_from_another_thread() -> None:
     asyncio.run(main())
 
 
-def test_a_reader_whose_task_is_cancelled_leaves_a_whole_log() -> None:
+def test_a_reader_whose_task_is_cancelled_leaves_a_complete_log() -> None:
     async def main() -> None:
         heard: list[Event] = []
         run = Saying("ann", "Never.", pause=1000)
@@ -242,7 +242,7 @@ def test_the_clock_runs_from_the_first_read_and_fails_the_run() -> None:
     assert seconds == 55
 
 
-def test_a_clock_that_runs_out_at_the_last_words_changes_nothing() -> None:
+def test_a_timeout_at_the_last_token_changes_nothing() -> None:
     async def main() -> None:
         run = Saying("ann", "One.", timeout=5)
 
@@ -264,7 +264,7 @@ def test_a_run_is_read_in_an_event_loop() -> None:
         reading.send(None)
 
 
-def test_a_run_as_it_is_says_what_a_subclass_has_to_do() -> None:
+def test_the_base_class_says_what_a_subclass_has_to_implement() -> None:
     with pytest.raises(NotImplementedError):
         Run("ann")._started()
 
@@ -272,7 +272,7 @@ def test_a_run_as_it_is_says_what_a_subclass_has_to_do() -> None:
 # --- a tree
 
 
-def test_a_tree_is_told_to_stop_as_one() -> None:
+def test_a_tree_is_stopped_as_a_whole() -> None:
     async def main() -> None:
         members = [Saying(name, *WORDS, pause=10) for name in ("ann", "bob")]
         team = Team("team", *members)
@@ -296,11 +296,11 @@ def test_a_tree_is_told_to_stop_as_one() -> None:
 
 
 @given(any_json())
-def test_json_stands_in_a_log_as_it_is(value: Any) -> None:
+def test_json_is_logged_unchanged(value: Any) -> None:
     assert as_data(value) == value
 
 
-def test_what_json_cannot_hold_is_told_by_what_it_looks_like() -> None:
+def test_values_without_json_are_logged_as_their_repr() -> None:
     class Odd:
         def __repr__(self) -> str:
             return "<odd>"
@@ -312,7 +312,7 @@ def test_what_json_cannot_hold_is_told_by_what_it_looks_like() -> None:
     assert isinstance(as_data(turning), list | str)
 
 
-def test_the_runs_clock_is_wall_time_and_cuts_whatever_is_going_on() -> None:
+def test_the_run_timeout_is_wall_time_and_stops_everything() -> None:
     async def wait() -> None:
         """Wait."""
         await asyncio.sleep(1000)

@@ -37,7 +37,7 @@ def saying(what: str, said: list[str], error: HeadwaterError | None = None) -> A
     return say
 
 
-def test_in_plain_code_it_has_arrived_or_is_refused() -> None:
+def test_in_sync_code_it_has_arrived_or_is_rejected() -> None:
     said: list[str] = []
     sending = Sending(Waits())
     sending.say(saying("one", said), failed=nothing_failed)
@@ -46,7 +46,7 @@ def test_in_plain_code_it_has_arrived_or_is_refused() -> None:
         sending.say(saying("two", said, AlreadyAnswered("No.")), failed=nothing_failed)
 
 
-def test_in_async_code_it_is_said_meanwhile_and_in_order() -> None:
+def test_in_async_code_it_is_sent_in_the_background_and_in_order() -> None:
     said: list[str] = []
     failed: list[HeadwaterError] = []
 
@@ -63,7 +63,7 @@ def test_in_async_code_it_is_said_meanwhile_and_in_order() -> None:
     asyncio.run(main())
 
 
-def test_another_thread_says_it_on_the_loop_that_reads_the_run() -> None:
+def test_another_thread_sends_it_on_the_loop_that_reads_the_run() -> None:
     said: list[str] = []
 
     async def main() -> None:

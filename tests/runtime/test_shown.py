@@ -61,7 +61,7 @@ def test_a_context_is_shown_in_outline(context: Any, shown: Any) -> None:
     assert outlined(context) == shown
 
 
-def test_an_outline_is_short_whatever_the_context_holds() -> None:
+def test_an_outline_is_short_whatever_the_context_contains() -> None:
     shown = outlined({f"field {n}": n for n in range(10_000)})
     assert len(shown) == MAX_FIELDS + 1
     assert shown["…"] == f"{10_000 - MAX_FIELDS} more"

@@ -42,7 +42,7 @@ def test_its_messages_may_be_replaced_between_runs() -> None:
     assert [message.text for message in thread.messages] == ["1", "2", "Two."]
 
 
-def test_a_thread_is_no_name_and_no_history_beside() -> None:
+def test_a_thread_is_not_a_name_and_excludes_history() -> None:
     agent = scripted("One.")
     with pytest.raises(UsageError, match="has no journal"):
         agent.run_sync("1", thread="mine")
@@ -54,7 +54,7 @@ def test_a_thread_is_no_name_and_no_history_beside() -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))])
-def test_a_copy_goes_on_by_itself_also_while_a_run_goes_on(copied: Callable[[Any], Thread]) -> None:
+def test_a_copy_is_independent_even_during_a_run(copied: Callable[[Any], Thread]) -> None:
     thread = Thread([Message.user("Hi.")])
     thread.take()
     twin = copied(thread)
@@ -92,7 +92,7 @@ def test_a_saved_thread_is_continued(tmp_path: Path) -> None:
     assert Thread.load(path).messages == again.messages
 
 
-def test_messages_alone_can_be_kept_too_and_each_be_read_as_the_other() -> None:
+def test_a_history_can_be_saved_too_and_loaded_as_a_thread() -> None:
     thread = Thread([Message.user("Hi."), Message.assistant("Hello.")])
     text = messages_to_json(thread.messages)
     assert json.loads(text)["v"] == 1
@@ -112,7 +112,7 @@ def test_messages_alone_can_be_kept_too_and_each_be_read_as_the_other() -> None:
         ('{"v":2,"type":"thread","messages":[]}', r"is in version 2 of the format.*upgrade this one"),
     ],
 )
-def test_a_file_that_is_broken_or_newer_says_so_and_which_it_is(text: str, said: str, tmp_path: Path) -> None:
+def test_the_error_for_a_broken_or_newer_file_names_it(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "thread.json"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(InvalidRecord, match=rf"thread\.json: The thread {said}"):

@@ -48,7 +48,7 @@ def _results(response: Any) -> list[tuple[str, Any, bool]]:
     ]
 
 
-def test_calls_run_side_by_side_each_is_shown_as_it_ends_and_history_keeps_their_order() -> None:
+def test_calls_run_concurrently_and_history_keeps_their_order() -> None:
     calls = [Call("wait", {"seconds": s}, id=name) for name, s in (("a", 3.0), ("b", 1.0), ("c", 2.0))]
     agent = scripted([*calls], "Done.", tools=[wait])
 
@@ -107,7 +107,7 @@ def test_a_sync_tool_does_not_block_the_stream() -> None:
     asyncio.run(main())
 
 
-def test_progress_stands_in_the_log_in_order() -> None:
+def test_progress_is_in_the_log_in_order() -> None:
     async def count() -> AsyncIterator[dict[str, int]]:
         """Count."""
         for number in range(3):
@@ -165,7 +165,7 @@ def test_a_tool_that_cancels_its_own_task_has_failed() -> None:
     asyncio.run(main())
 
 
-def test_a_program_that_is_cancelled_whole_takes_its_tools_along() -> None:
+def test_cancelling_the_program_cancels_its_tools() -> None:
     """As `asyncio.run` does at its end: every task at once."""
 
     async def slow() -> str:
@@ -191,7 +191,7 @@ def test_a_program_that_is_cancelled_whole_takes_its_tools_along() -> None:
     assert log[-1].type == "run.cancelled"
 
 
-def test_a_tool_that_raises_is_told_to_the_model() -> None:
+def test_a_tools_exception_is_reported_to_the_model() -> None:
     def broken() -> str:
         """Broken."""
         raise LookupError("no such thing")
@@ -201,7 +201,7 @@ def test_a_tool_that_raises_is_told_to_the_model() -> None:
     assert _results(response) == [("a", "LookupError: no such thing", True)]
 
 
-def test_a_tool_that_does_not_exist_is_told_to_the_model() -> None:
+def test_an_unknown_tool_is_reported_to_the_model() -> None:
     response = scripted(Call("lok", id="a"), "I see.", tools=[wait]).run_sync("Go.")
     assert _results(response) == [("a", "There is no tool named 'lok'. The tools are: wait.", True)]
 
@@ -217,7 +217,7 @@ def test_the_model_corrects_invalid_arguments() -> None:
     assert mended == ("b", "waited 0", False)
 
 
-def test_arguments_that_are_no_json_are_never_run_and_told_to_the_model() -> None:
+def test_invalid_json_arguments_are_never_run_and_are_reported_to_the_model() -> None:
     agent = scripted(Call("wait", "seconds=1", id="a"), "So.", tools=[wait])
 
     async def main() -> None:
@@ -239,13 +239,13 @@ def test_a_model_that_keeps_making_invalid_calls_is_stopped() -> None:
         assert len(caught.value.response.tool_calls) == 3
 
 
-def test_one_good_call_begins_the_count_anew() -> None:
+def test_one_valid_call_resets_the_count() -> None:
     bad, good = Call("wait", {"seconds": "long"}), Call("wait", {"seconds": 0})
     agent = scripted(bad, bad, good, bad, bad, "So.", tools=[wait])
     assert agent.run_sync("Go.") == "So."
 
 
-def test_a_model_that_keeps_calling_is_stopped_and_what_it_said_is_kept() -> None:
+def test_a_model_that_keeps_calling_is_stopped_and_its_text_is_kept() -> None:
     agent = Agent(model=always("Again. ", Call("wait", {"seconds": 0})), tools=[wait], max_steps=3)
     with pytest.raises(MaxStepsReached, match="3 steps") as caught:
         agent.run_sync("Go.")
@@ -295,7 +295,7 @@ def test_a_tool_can_end_the_run() -> None:
     assert seconds < 1
 
 
-def test_a_tool_that_is_too_slow_is_told_to_the_model() -> None:
+def test_a_tools_timeout_is_reported_to_the_model() -> None:
     from headwater import Timeouts
 
     @tool(timeout=2)
@@ -332,7 +332,7 @@ def test_a_tool_knows_its_run() -> None:
 # --- agents as tools
 
 
-def test_an_agent_as_a_tool_stands_in_the_same_log_under_its_path() -> None:
+def test_an_agent_as_a_tool_is_in_the_same_log_under_its_path() -> None:
     inner = scripted([Think("Hm."), Say(["In", "ner."])], name="inner", description="Knows it all.")
     outer = scripted(
         [Say("I ask. "), Call("inner", {"task": "What?"}, id="a")], Say(["So."]), name="outer", tools=[inner]
@@ -380,7 +380,7 @@ def test_agents_below_agents_below_agents() -> None:
     assert said == [("low", "Low."), ("middle", "Mid."), ("high", "High.")]
 
 
-def test_an_agent_that_fails_as_a_tool_is_told_to_the_model() -> None:
+def test_the_failure_of_an_agent_as_a_tool_is_reported_to_the_model() -> None:
     inner = scripted([Say("So far"), Cut()], name="inner", retries=0)
     outer = scripted(Call("inner", {"task": "x"}, id="a"), "I see.", tools=[inner])
 
@@ -396,7 +396,7 @@ def test_an_agent_that_fails_as_a_tool_is_told_to_the_model() -> None:
     asyncio.run(main())
 
 
-def test_an_agent_that_is_asked_wrongly_is_told_to_the_model() -> None:
+def test_invalid_arguments_for_an_agent_are_reported_to_the_model() -> None:
     for arguments in ({"task": " "}, {"task": 5}, {}):
         inner = scripted(name="inner")
         response = scripted(Call("inner", arguments), "I see.", tools=[inner]).run_sync("Go.")
@@ -405,7 +405,7 @@ def test_an_agent_that_is_asked_wrongly_is_told_to_the_model() -> None:
         assert "task" in said
 
 
-def test_agents_that_speak_at_once_are_not_mixed() -> None:
+def test_concurrent_agents_are_not_mixed() -> None:
     def answer(request: Request) -> Any:
         task = request.messages[-1].text
         return [piece for number in range(4) for piece in (Say(f"{task}{number} "), Wait(0.1))]
@@ -502,13 +502,13 @@ def test_an_async_tools_own_run_is_cancelled_with_the_outer_one() -> None:
     run_virtual(main())
 
 
-def test_a_tool_knows_no_run_once_it_is_over() -> None:
+def test_a_tool_has_no_current_run_after_it_ended() -> None:
     assert current_run.get() is None
     scripted(Call("wait", {"seconds": 0}), "So.", tools=[wait]).run_sync("Go.")
     assert current_run.get() is None
 
 
-def test_a_sub_agents_own_clock_is_told_to_the_model() -> None:
+def test_a_sub_agents_own_timeout_is_reported_to_the_model() -> None:
     inner = scripted([Say("a"), Wait(5), Say("b")], name="inner", timeouts=Timeouts(run=1.0))
     agent = scripted([Call("inner", {"task": "x"})], "Done.", tools=[inner])
 
@@ -533,7 +533,7 @@ def test_the_tool_clock_is_for_agents_too() -> None:
     assert seconds == pytest.approx(2.0)
 
 
-def test_a_tool_says_how_often_it_may_be_called_wrongly() -> None:
+def test_a_tool_limits_its_invalid_calls() -> None:
     @tool(retries=1)
     def count(number: int) -> str:
         """Count."""
@@ -553,7 +553,7 @@ def _broken(n: int) -> str:
     return {"1": "one"}[str(n)]
 
 
-def test_what_a_tool_raises_is_logged_with_its_traceback_and_kept(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_tools_exception_is_logged_with_its_traceback_and_kept(caplog: pytest.LogCaptureFixture) -> None:
     agent = scripted([Call("_broken", {"n": 2}, id="a"), Call("_broken", {"n": 1}, id="b")], "So.", tools=[_broken])
     response = agent.run_sync("Go.")
     (error,) = response.tool_errors
@@ -576,7 +576,7 @@ def test_what_a_tool_raises_may_end_the_run(how: str) -> None:
     check_log(log)
 
 
-def test_a_tool_may_be_told_of_where_the_agent_raises() -> None:
+def test_a_tool_can_be_exempt_from_raise() -> None:
     tools = [tool(on_error="tell")(_broken)]
     assert scripted([Call("_broken", {"n": 2})], "So.", tools=tools, tool_errors="raise").run_sync("Go.") == "So."
 

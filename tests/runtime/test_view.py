@@ -109,7 +109,7 @@ def test_limits_of_clipping_are_whole_numbers(wrong: dict[str, Any]) -> None:
         clip_tool_results(**wrong)
 
 
-def test_a_clipped_result_is_whole_in_the_log() -> None:
+def test_a_clipped_result_is_complete_in_the_log() -> None:
     asked, response = sent(clip_tool_results(10, keep_last=0))
     assert "Truncated" in str(asked[1].messages[-1].content[0].content)  # type: ignore[union-attr]
     (result,) = [part for message in response.messages for part in message.content if isinstance(part, ToolResult)]

@@ -17,18 +17,18 @@ def test_the_defaults_are_what_the_constants_say() -> None:
 
 @pytest.mark.parametrize("name", Limits.__struct_fields__)
 @pytest.mark.parametrize("value", [-1, True, "many", None, float("nan")])
-def test_what_is_no_bound_is_refused(name: str, value: Any) -> None:
+def test_an_invalid_limit_is_rejected(name: str, value: Any) -> None:
     with pytest.raises(ConfigurationError, match=name):
         Limits(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["ended_seconds", "ended_runs", "ended_bytes", "grace_seconds"])
-def test_nothing_may_be_kept_of_what_has_ended(name: str) -> None:
+def test_a_limit_of_zero_keeps_no_ended_runs(name: str) -> None:
     assert getattr(Limits(**{name: 0}), name) == 0
 
 
 @pytest.mark.parametrize("name", ["runs", "readers", "log_bytes", "work_seconds", "stall_seconds"])
-def test_a_server_that_takes_on_nothing_is_refused(name: str) -> None:
+def test_a_server_that_accepts_no_runs_is_rejected(name: str) -> None:
     with pytest.raises(ConfigurationError):
         Limits(**{name: 0})
 

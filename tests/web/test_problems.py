@@ -14,10 +14,10 @@ def test_each_code_has_a_status_of_an_error(code: str) -> None:
     assert problem.body() == {"error": {"code": code, "message": "It is so."}}
 
 
-def test_a_hint_is_told_where_there_is_one() -> None:
+def test_a_hint_is_included_if_there_is_one() -> None:
     assert Problem("bad_json", "No.", hint="Yes.").body()["error"]["hint"] == "Yes."
 
 
-def test_an_unknown_code_is_no_problem() -> None:
+def test_an_unknown_code_is_not_a_problem() -> None:
     with pytest.raises(KeyError):
         Problem("anything", "It is so.")

@@ -14,7 +14,7 @@ from tests.support.members import paced, speaker
 from tests.support.served import Served, read_events, served
 
 
-def test_what_cannot_be_served_is_refused_where_it_is_made() -> None:
+def test_an_invalid_agent_is_rejected_when_the_router_is_created() -> None:
     for wrong in ({}, {"on_disconnect": "sleep"}, {"origins": ["friend.example"]}):
         members = [speaker("a")] if wrong else []
         with pytest.raises(ConfigurationError):
@@ -101,7 +101,7 @@ def test_each_caller_sees_their_own_runs_alone(kind: str) -> None:
     asyncio.run(main())
 
 
-def test_an_owner_may_refuse_in_its_own_words() -> None:
+def test_owner_may_reject_with_its_own_message() -> None:
     def owner(request: Any) -> str:
         raise HTTPException(403, "Not you.")
 

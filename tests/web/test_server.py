@@ -72,7 +72,7 @@ def test_a_long_url_is_refused() -> None:
     asyncio.run(main())
 
 
-def test_a_stream_is_no_head_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_is_not_an_endless_head(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEAD_SECONDS", 0.1)
 
     async def main() -> None:
@@ -87,7 +87,7 @@ def test_a_stream_is_no_head_that_does_not_end(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "bytes_", [b"\x00\x01\x02\r\n\r\n", b"GET\r\n\r\n", b"GET / HTTP/1.1\r\nhost: a\r\nx\x00: y\r\n\r\n"]
 )
-def test_what_is_no_request_is_refused(bytes_: bytes) -> None:
+def test_an_invalid_request_is_rejected(bytes_: bytes) -> None:
     async def main() -> None:
         async with served(router(speaker("a")), log_level="critical") as here:
             assert (await raw(here, bytes_)).startswith(b"HTTP/1.1 400 ")

@@ -33,7 +33,7 @@ each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name_
 
 
 @each_kind
-def test_run_blocks_in_plain_code_and_is_awaitable_in_a_loop(kind: Any) -> None:
+def test_run_blocks_in_sync_code_and_is_awaitable_in_a_loop(kind: Any) -> None:
     workflow = kind([speaker("a")])
     assert str(workflow.run("Go.")) == str(workflow.run_sync("Go.")) == "a says hi there."
 
@@ -50,7 +50,7 @@ def test_run_blocks_in_plain_code_and_is_awaitable_in_a_loop(kind: Any) -> None:
 
 
 @each_kind
-def test_a_workflow_holds_nothing_of_a_run(kind: Any) -> None:
+def test_a_workflow_has_no_per_run_state(kind: Any) -> None:
     async def main() -> None:
         workflow = kind([paced("a", 3), paced("b", 3)])
         results = await asyncio.gather(*(workflow.arun("Go.") for _ in range(20)))
@@ -60,7 +60,7 @@ def test_a_workflow_holds_nothing_of_a_run(kind: Any) -> None:
     run_virtual(main())
 
 
-def test_repr_says_who_is_in_it() -> None:
+def test_repr_names_its_members() -> None:
     assert repr(SequentialWorkflow([speaker("a"), speaker("b")], name="pair")) == "SequentialWorkflow('pair', a, b)"
 
 
@@ -83,13 +83,13 @@ class Impostor:
         (["a"], "'a' cannot be a member of the workflow"),
     ],
 )
-def test_what_cannot_stand_in_a_workflow_is_said_at_once(kind: Any, agents: Any, said: str) -> None:
+def test_an_invalid_member_is_rejected_at_once(kind: Any, agents: Any, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         kind(agents)
 
 
 @each_kind
-def test_members_names_are_unique_and_the_error_says_which_are_not(kind: Any) -> None:
+def test_members_names_are_unique_and_the_error_names_duplicates(kind: Any) -> None:
     agents = [speaker(name) for name in ("a", "b", "a", "c", "b")]
     with pytest.raises(ConfigurationError, match="In the workflow 'w' more than one member is named 'a', 'b'"):
         kind(agents, name="w")
@@ -106,7 +106,7 @@ def test_members_names_are_unique_and_the_error_says_which_are_not(kind: Any) ->
         ({"timeouts": 3}, "timeouts is 3"),
     ],
 )
-def test_a_wrong_argument_is_said_at_once(kind: Any, options: Any, said: str) -> None:
+def test_a_wrong_argument_is_rejected_at_once(kind: Any, options: Any, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         kind([speaker("a")], **options)
 
@@ -129,7 +129,7 @@ class Polite:
 
 
 @each_kind
-def test_an_object_of_ones_own_stands_in_a_workflow_under_its_own_name(kind: Any) -> None:
+def test_a_custom_member_runs_under_its_own_name(kind: Any) -> None:
     async def main() -> None:
         shared = speaker("shared")
         stream = kind([Polite("p", shared), Polite("q", shared)]).run_stream("Go.")
@@ -191,7 +191,7 @@ def test_a_workflow_is_an_agents_tool(kind: Any) -> None:
     run_virtual(main())
 
 
-def test_a_tool_that_is_a_workflow_is_asked_as_it_says() -> None:
+def test_a_workflow_as_a_tool_is_called_as_declared() -> None:
     async def main() -> None:
         team = SequentialWorkflow([speaker("p")], name="team")
         wrong = [[Call("team", {"work": "Do it."})], [Call("team", {"task": " "})], [Call("team", "[]")]]
@@ -243,7 +243,7 @@ def test_a_callback_with_one_parameter_gets_the_tokens(kind: Any) -> None:
 
 @each_kind
 @pytest.mark.parametrize("waits", [False, True], ids=["plain", "async"])
-def test_a_callback_with_two_is_told_who_speaks(kind: Any, waits: bool) -> None:
+def test_a_callback_with_two_parameters_gets_the_agents_name(kind: Any, waits: bool) -> None:
     heard: dict[str, str] = {}
 
     def hear(name: str, token: str) -> None:
@@ -258,7 +258,7 @@ def test_a_callback_with_two_is_told_who_speaks(kind: Any, waits: bool) -> None:
 
 
 @each_kind
-def test_a_callback_with_three_is_told_of_each_members_end(kind: Any) -> None:
+def test_a_callback_with_three_parameters_gets_each_members_end(kind: Any) -> None:
     heard: list[tuple[str, str, bool]] = []
 
     def hear(name: str, token: str, is_final: bool) -> None:
@@ -274,7 +274,7 @@ def test_a_callback_with_three_is_told_of_each_members_end(kind: Any) -> None:
 
 
 @each_kind
-def test_what_a_callback_raises_is_counted_and_the_run_goes_on(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_callbacks_exception_is_counted_and_the_run_continues(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
     def fail(token: str) -> None:
         raise ValueError(token)
 
@@ -302,7 +302,7 @@ def test_a_members_own_callbacks_are_called_too(kind: Any) -> None:
 
 
 @each_kind
-def test_on_event_is_told_the_whole_log(kind: Any) -> None:
+def test_on_event_receives_the_whole_log(kind: Any) -> None:
     events: list[Event] = []
     kind([speaker("a"), speaker("b")], on_event=events.append).run("Go.")
     checked(events)
@@ -371,7 +371,7 @@ def test_members_inherit_the_deadline() -> None:
 # --- chunks
 
 
-def test_chunks_say_who_speaks_and_when_each_has_ended() -> None:
+def test_chunks_name_the_agent_and_report_each_end() -> None:
     async def main() -> None:
         workflow = ConcurrentWorkflow([paced("a", 2), speaker("b", [Say("Half "), Call("x")], "Whole.", tools=[])])
         chunks = [chunk async for chunk in workflow.run_stream("Go.")]
@@ -387,7 +387,7 @@ def test_chunks_say_who_speaks_and_when_each_has_ended() -> None:
     run_virtual(main())
 
 
-def test_a_workflow_is_made_of_any_iterable() -> None:
+def test_a_workflow_accepts_any_iterable() -> None:
     made: Workflow[Any] = ConcurrentWorkflow(speaker(name) for name in "ab")
     assert [member.name for member in made.agents] == ["a", "b"]
     events = list(made.run_stream("Go.").events())
@@ -407,6 +407,6 @@ def test_a_workflow_is_made_of_any_iterable() -> None:
         ({}, {"show_dashboard": True}, "belongs to the workflow"),
     ],
 )
-def test_an_argument_that_is_none_is_said_plainly(made: dict[str, Any], ran: dict[str, Any], said: str) -> None:
+def test_an_invalid_argument_is_reported_clearly(made: dict[str, Any], ran: dict[str, Any], said: str) -> None:
     with pytest.raises(UnsupportedSetting, match=said):
         ConcurrentWorkflow([speaker("a")], **made).run("x", **ran)

@@ -14,7 +14,7 @@ from tests.support.virtual import run_virtual
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_results_stand_in_the_agents_order_whichever_ends_first(seed: int) -> None:
+def test_results_are_in_the_agents_order_whichever_ends_first(seed: int) -> None:
     names = [f"agent{number}" for number in range(12)]
     dice = random.Random(seed)
     agents = [paced(name, dice.randint(1, 9), dice.choice([0.1, 1, 3])) for name in names]
@@ -58,7 +58,7 @@ def test_a_further_round_gets_everyones_answers() -> None:
     assert results.usage.output_tokens == 4 * (speaker("x", "a1").run("").usage.output_tokens or 0)
 
 
-def test_a_further_round_is_told_nothing_that_broke_off() -> None:
+def test_the_next_round_gets_no_partial_answers() -> None:
     a, b = speaker("a", "a1", "a2"), speaker("b", [Say("Half of "), Fail(500)], "b2", retries=0)
     results = ConcurrentWorkflow([a, b], max_loops=2, on_error="collect").run("Tell.")
     assert parts(asked(a)[1]) == ["Tell.", "a has answered:\n\na1"]
@@ -94,7 +94,7 @@ def test_a_thousand_agents() -> None:
     assert seconds == 2
 
 
-def test_a_failed_one_leaves_its_slot() -> None:
+def test_a_failed_member_keeps_its_slot() -> None:
     async def main() -> None:
         agents = [paced("a"), speaker("b", [Say("Half of "), Fail("overloaded_error")], retries=0), paced("c")]
         results = await ConcurrentWorkflow(agents, on_error="collect").arun("Go.")

@@ -37,14 +37,14 @@ def test_a_chain() -> None:
     assert result.transcript == "a says hi there.b says hi there.c says hi there."
 
 
-def test_agents_themselves_and_edges_may_be_given() -> None:
+def test_agents_and_edge_objects_are_accepted() -> None:
     a, b = nodes("ab")
     assert GraphWorkflow([a, b], edges=[(a, b)]).run("Tell.") == "b says hi there."
     assert GraphWorkflow([a, b], edges=[Edge("a", "b")]).run("Tell.") == "b says hi there."
 
 
 @pytest.mark.parametrize("slow", "bcd")
-def test_a_join_waits_for_every_branch_and_is_told_in_the_agents_order(slow: str) -> None:
+def test_a_join_waits_for_every_branch_and_gets_the_agents_order(slow: str) -> None:
     async def main() -> None:
         agents = [speaker("a"), *(paced(name, 1, 5 if name == slow else 1) for name in "bcd"), speaker("e")]
         result = await GraphWorkflow(agents, edges=edges("ab ac ad be ce de")).arun("Tell.")
@@ -104,7 +104,7 @@ def test_of_several_ends_one_that_failed_is_not_the_answer() -> None:
     assert isinstance(result.members["c"].error, ServerError)
 
 
-def test_nothing_leads_on_from_a_failure() -> None:
+def test_no_edge_is_followed_from_a_failure() -> None:
     agents = [speaker("a", [Say("Half "), Fail(500)], retries=0), *nodes("bc")]
     result = GraphWorkflow(agents, edges=edges("ac bc"), on_error="collect").run("Tell.")
     assert parts(asked(agents[2])[0])[1:] == [answered("b")]
@@ -114,7 +114,7 @@ def test_nothing_leads_on_from_a_failure() -> None:
     assert result.error is not None
 
 
-def test_a_cycle_goes_on_until_a_condition_ends_it() -> None:
+def test_a_cycle_continues_until_a_condition_ends_it() -> None:
     writer = speaker("writer", "draft 1", "draft 2", "draft 3")
     critic = speaker("critic", "no", "no", "yes")
     workflow = GraphWorkflow(
@@ -174,7 +174,7 @@ def test_a_cycle_with_a_way_out_and_a_join() -> None:
     ],
 )
 @pytest.mark.parametrize("waits", [False, True], ids=["plain", "async"])
-def test_a_route_names_who_goes_on(named: Any, who: list[str], waits: bool) -> None:
+def test_a_route_names_the_next_node(named: Any, who: list[str], waits: bool) -> None:
     async def later(response: Response[Any]) -> Any:
         await asyncio.sleep(1)
         return named
@@ -190,7 +190,7 @@ def test_a_route_names_who_goes_on(named: Any, who: list[str], waits: bool) -> N
     run_virtual(main())
 
 
-def test_a_route_by_what_was_said() -> None:
+def test_a_route_by_the_answer() -> None:
     triage = speaker("triage", "This is about billing.")
     workflow = GraphWorkflow(
         [triage, speaker("billing"), speaker("other")],
@@ -199,7 +199,7 @@ def test_a_route_by_what_was_said() -> None:
     assert workflow.run("My bill!") == "billing says hi there."
 
 
-def test_a_route_to_nobody_says_who_there_is() -> None:
+def test_a_route_to_an_unknown_node_lists_the_nodes() -> None:
     workflow = GraphWorkflow(nodes("ab"), routes={"a": lambda said: "z"}, name="maze")
     with pytest.raises(ConfigurationError) as raised:
         workflow.run("Tell.")
@@ -253,7 +253,7 @@ def test_what_a_function_of_the_users_raises_ends_the_run(kind: str, waits: bool
         ("abc", {"edges": edges("ab"), "start": ["b", "c"]}, ("b", "c")),
     ],
 )
-def test_where_it_begins(names: str, options: Any, start: tuple[str, ...]) -> None:
+def test_start_nodes(names: str, options: Any, start: tuple[str, ...]) -> None:
     assert GraphWorkflow(nodes(names), **options).starts == start
 
 
@@ -273,7 +273,7 @@ def test_where_it_begins(names: str, options: Any, start: tuple[str, ...]) -> No
         ({"max_visits": 0}, "max_visits"),
     ],
 )
-def test_what_cannot_work_is_said_at_once(options: Any, said: str) -> None:
+def test_an_invalid_graph_is_rejected_at_once(options: Any, said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         GraphWorkflow(nodes("abc"), **options)
 
@@ -291,7 +291,7 @@ def test_a_node_may_lead_to_itself() -> None:
     assert result.transcript == "123"
 
 
-def test_one_failure_stops_the_branches_beside_it() -> None:
+def test_one_failure_stops_the_other_branches() -> None:
     async def main() -> None:
         agents = [speaker("a"), paced("b", 100), speaker("c", [Wait(2), Say("x"), Fail(500)], retries=0), speaker("d")]
         stream = GraphWorkflow(agents, edges=edges("ab ac bd cd")).run_stream("Tell.")
@@ -327,17 +327,17 @@ def ways_told(graph: GraphWorkflow) -> tuple[tuple[str, str], ...]:
     return started.workflow.edges
 
 
-def test_the_log_tells_of_the_ways_once_each() -> None:
+def test_the_log_has_each_edge_once() -> None:
     ways: list[Any] = [*edges("ab ac bc"), ("a", "b", lambda response: False)]
     assert ways_told(GraphWorkflow(nodes("abc"), edges=ways)) == (("a", "b"), ("a", "c"), ("b", "c"))
 
 
-def test_a_route_is_told_as_ways_to_those_to_which_nothing_else_leads() -> None:
+def test_a_route_is_logged_as_edges_to_nodes_without_other_edges() -> None:
     graph = GraphWorkflow(nodes("abcd"), edges=edges("bc"), routes={"a": lambda response: "b"}, start="a")
     assert ways_told(graph) == (("b", "c"), ("a", "b"), ("a", "d"))
 
 
-def test_agents_may_stand_for_their_names() -> None:
+def test_agents_can_be_used_instead_of_names() -> None:
     a, b = speaker("a"), speaker("b")
     assert GraphWorkflow([a, b], edges=[(b, a)], start=b).starts == ("b",)
     assert GraphWorkflow([a, b], edges=[(b, a)], start=[a, "b"]).starts == ("a", "b")

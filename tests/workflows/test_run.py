@@ -61,12 +61,12 @@ async def _generator(message: Any, context: Any = None) -> Any:
 
 @each_kind
 @pytest.mark.parametrize("stream", [_coroutine, _generator, lambda message, context=None: "text"])
-def test_a_member_that_gives_no_stream_is_told_what_to_give(kind: Any, stream: Any) -> None:
+def test_a_member_without_a_stream_is_an_error_with_advice(kind: Any, stream: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"run_stream of 'broken' returned .*, not an AgentStream"):
         kind([Broken(stream)]).run("Go.")
 
 
-def test_a_member_whose_stream_cannot_be_made_fails_as_any_member() -> None:
+def test_a_member_whose_stream_cannot_be_created_fails_like_any_member() -> None:
     def refuse(message: Any, context: Any = None) -> Any:
         raise ZeroDivisionError("mine")
 
@@ -92,7 +92,7 @@ def planned(plan: Steps, **options: Any) -> WorkflowRun:
     return WorkflowRun("team", plan, shape, input=TASK, **options)
 
 
-def test_a_plan_asks_members_and_what_they_say_stands_in_one_log() -> None:
+def test_a_plan_runs_members_in_one_log() -> None:
     async def plan(run: WorkflowRun) -> None:
         first = await run.ask(speaker("ann"), run.input, final=False)
         assert first == "ann says hi there."
@@ -151,7 +151,7 @@ def test_what_a_member_raises_ends_the_run_unless_it_is_collected() -> None:
     run_virtual(main())
 
 
-def test_what_a_plan_raises_of_its_own_ends_the_run() -> None:
+def test_an_exception_of_a_plan_ends_the_run() -> None:
     async def plan(run: WorkflowRun) -> None:
         raise ConfigurationError("No way.")
 
@@ -188,7 +188,7 @@ def test_where_the_runs_clock_runs_out_its_plan_is_stopped() -> None:
 # --- helpers of plans
 
 
-def test_what_others_said_follows_the_task_under_their_names() -> None:
+def test_other_answers_follow_the_task_under_their_names() -> None:
     assert passed_on(TASK, {}) == TASK
     task, said = passed_on(TASK, {"ann": "One.", "bob": Response("Two.")})
     assert task == TASK[0]

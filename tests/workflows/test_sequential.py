@@ -19,7 +19,7 @@ def test_each_gets_the_task_and_the_answer_before_it() -> None:
     assert result.transcript == "a says hi there.b says hi there.c says hi there."
 
 
-def test_a_task_of_several_messages_is_passed_on_whole() -> None:
+def test_a_task_of_several_messages_is_passed_on_completely() -> None:
     a, b = speaker("a"), speaker("b")
     SequentialWorkflow([a, b]).run([Message.user("One."), Message.assistant("Two."), Message.user("Three.")])
     assert parts(asked(b)[0])[:3] == ["One.", "Two.", "Three."]
@@ -45,7 +45,7 @@ def test_one_agent_alone_is_a_workflow_too() -> None:
     assert workflow.run("Tell.") == "a says hi there."
 
 
-def test_who_says_nothing_hands_on_nothing() -> None:
+def test_an_empty_answer_is_not_passed_on() -> None:
     a, b, c = speaker("a"), speaker("b", [Say([])]), speaker("c")
     result = SequentialWorkflow([a, b, c]).run("Tell.")
     assert parts(asked(c)[0]) == ["Tell.", "a has answered:\n\na says hi there."]
@@ -63,7 +63,7 @@ def test_what_broke_off_is_not_handed_on() -> None:
     assert type(result.members["b"].error).__name__ == "Overloaded"
 
 
-def test_the_last_one_that_fails_is_told() -> None:
+def test_the_failure_of_the_last_member_is_reported() -> None:
     a, b = speaker("a"), speaker("b", [Say("Half of "), Fail(500)], retries=0)
     result = SequentialWorkflow([a, b], on_error="collect").run("Tell.")
     assert result == "Half of "
@@ -71,7 +71,7 @@ def test_the_last_one_that_fails_is_told() -> None:
     assert not result.partial  # the workflow itself came to its end
 
 
-def test_the_response_is_the_last_ones_with_the_whole_told() -> None:
+def test_the_response_is_the_last_members_with_the_whole_transcript() -> None:
     b = speaker("b", ["Cut sho", Finish("length")])
 
     async def main() -> None:
@@ -88,7 +88,7 @@ def test_the_response_is_the_last_ones_with_the_whole_told() -> None:
     run_virtual(main())
 
 
-def test_only_one_speaks_at_a_time() -> None:
+def test_only_one_member_runs_at_a_time() -> None:
     async def main() -> list[str]:
         return [event.agent for event in await log_of(SequentialWorkflow([paced("a"), paced("b")]).run_stream(""))]
 
@@ -104,7 +104,7 @@ def test_a_typed_last_answer_is_passed_on() -> None:
     assert SequentialWorkflow([speaker("a"), b]).run("Tell.").output == [1, 2]
 
 
-def test_stopped_in_one_the_rest_is_never_asked() -> None:
+def test_stopped_in_one_member_the_rest_never_runs() -> None:
     async def main() -> None:
         a, b = paced("a"), speaker("b", ["never", Wait(1)])
         stream = SequentialWorkflow([a, b]).run_stream("Tell.")

@@ -41,7 +41,7 @@ def test_a_message_is_its_words_and_data() -> None:
         ),
     ],
 )
-def test_what_is_no_message_is_refused(params: Any, code: int) -> None:
+def test_an_invalid_message_is_rejected(params: Any, code: int) -> None:
     with pytest.raises(Refused) as refused:
         asked_of(params)
     assert refused.value.kind.code == code
@@ -74,6 +74,6 @@ def test_an_answer_is_what_our_own_routes_take(part: Any, pending: list[Question
         ({"text": "Ulm"}, [place], "several fields"),
     ],
 )
-def test_an_answer_that_cannot_be_told_is_refused(part: Any, pending: list[Question], words: str) -> None:
+def test_an_ambiguous_answer_is_rejected(part: Any, pending: list[Question], words: str) -> None:
     with pytest.raises(Refused, match=words):
         answers_of(message(part), pending)

@@ -16,7 +16,7 @@ def test_the_kinds_are_the_protocols_own() -> None:
             assert (kind.status, kind.name, kind.reason) == tuple(A2A_ERROR_MAPPING[error])[:3]
 
 
-def test_a_refusal_is_told_in_both_bindings() -> None:
+def test_a_rejection_is_reported_in_both_bindings() -> None:
     refused = Refused("no_push", "There are none.", hint="Stream.")
     error = rpc_error(refused, 7)
     assert (error["id"], error["error"]["code"], error["error"]["message"]) == (7, -32003, "There are none. Stream.")

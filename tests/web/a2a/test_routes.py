@@ -313,7 +313,7 @@ def test_the_guard_and_the_owner_hold() -> None:
         ({"jsonrpc": "2.0", "id": 1, "method": "GetExtendedAgentCard"}, -32007),
     ],
 )
-def test_what_is_wrong_is_told_in_the_protocols_codes(body: Any, code: int) -> None:
+def test_errors_use_the_protocols_codes(body: Any, code: int) -> None:
     async def main() -> None:
         async with served(router(speaker("a"))) as server:
             content = body if isinstance(body, str) else json.dumps(body)
@@ -350,7 +350,7 @@ def test_what_is_not_offered_is_refused_by_name(method: str, path: str, reason: 
     asyncio.run(main())
 
 
-def test_another_version_is_not_spoken() -> None:
+def test_another_version_is_rejected() -> None:
     async def main() -> None:
         async with served(router(speaker("a"))) as server:
             old = {"a2a-version": "0.3"}

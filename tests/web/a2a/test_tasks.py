@@ -37,7 +37,7 @@ def approved() -> list[Any]:
     return asyncio.run(main())
 
 
-def test_a_task_is_what_its_log_comes_to() -> None:
+def test_a_task_is_the_fold_of_its_log() -> None:
     task = task_of(log(), "t", "c")
     assert (task["id"], task["contextId"], task["status"]["state"]) == ("t", "c", STATES["finished"])
     assert task["artifacts"] == [{"artifactId": "answer", "parts": [{"text": "Well said."}]}]

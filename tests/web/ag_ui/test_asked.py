@@ -71,13 +71,13 @@ def test_any_json_is_a_request_or_a_refusal(body: dict[str, Any]) -> None:
         ({"threadId": "t", "runId": "r", "messages": [HI], "resume": [{"interruptId": "a"}]}, "resume[0]"),
     ],
 )
-def test_what_is_no_request_is_refused(body: Any, param: str) -> None:
+def test_an_invalid_request_is_rejected(body: Any, param: str) -> None:
     with pytest.raises(Problem) as problem:
         asked_of_client(body)
     assert (problem.value.status, problem.value.param) == (400, param)
 
 
-def test_what_a_client_was_shown_comes_back_as_the_conversation() -> None:
+def test_the_shown_messages_come_back_as_the_conversation() -> None:
     read = asked(
         {"id": "s", "role": "developer", "content": "Be kind."},
         HI,

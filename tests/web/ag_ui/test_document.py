@@ -7,7 +7,7 @@ from headwater.web.ag_ui.document import Document
 HI = {"id": "u1", "role": "user", "content": "Hi"}
 
 
-def test_it_holds_what_was_said_called_and_answered() -> None:
+def test_it_contains_text_calls_and_results() -> None:
     document = Document([HI])
     document.open("m1", "assistant")
     document.say("m1", "I ")
@@ -39,7 +39,7 @@ def test_it_holds_what_was_said_called_and_answered() -> None:
     ]
 
 
-def test_results_stand_behind_the_calls_that_the_client_holds() -> None:
+def test_results_follow_the_calls_that_the_client_has() -> None:
     calls: Any = [
         {"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}} for name in ("c1", "c2")
     ]
@@ -54,7 +54,7 @@ def test_results_stand_behind_the_calls_that_the_client_holds() -> None:
     assert held[0]["toolCalls"] == calls
 
 
-def test_what_is_taken_back_is_gone_and_the_last_reasoning_emptied() -> None:
+def test_retracted_messages_are_removed_and_the_last_reasoning_is_emptied() -> None:
     document = Document([HI])
     for name in ("t1", "t2"):
         document.open(name, "reasoning")

@@ -94,7 +94,7 @@ def test_an_older_client_says_which_it_is() -> None:
     against(router(team), test)
 
 
-def test_who_leaves_frees_the_thread() -> None:
+def test_disconnecting_releases_the_thread() -> None:
     site = Site([paced("a", 1000, 0.02)])
 
     async def test(server: Served) -> None:
@@ -146,7 +146,7 @@ def test_a_run_that_waits_for_a_person_is_not_left() -> None:
     against(router_of(site), test)
 
 
-def test_the_next_turn_goes_on_from_what_the_client_holds() -> None:
+def test_the_next_turn_continues_from_the_clients_messages() -> None:
     @tool
     def look() -> str:
         """Look."""

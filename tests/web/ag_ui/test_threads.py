@@ -68,7 +68,7 @@ async def send(to: str) -> str:
 
 
 @on(lambda: paced("a", 60))
-async def test_a_run_that_nobody_reads_makes_room_for_what_is_said_next(threads: Threads) -> None:
+async def test_a_run_without_readers_is_replaced_by_the_next_message(threads: Threads) -> None:
     first = (await threads.answer(None, said("t"), None)).live
     assert first.on_disconnect == GRACE
     second = await threads.answer(None, said("t"), None)
@@ -92,7 +92,7 @@ async def test_a_run_that_is_read_keeps_its_thread(threads: Threads) -> None:
 
 
 @on(lambda: paced("a", 60))
-async def test_two_messages_at_once_begin_one_run(threads: Threads) -> None:
+async def test_two_concurrent_messages_start_one_run(threads: Threads) -> None:
     first = (await threads.answer(None, said("t"), None)).live
     reading = first.read(ag_ui_wire((await threads.answer(None, said("u"), None)).exchange, 0))
     asyncio.get_running_loop().call_later(0.5, reading.close)
@@ -101,7 +101,7 @@ async def test_two_messages_at_once_begin_one_run(threads: Threads) -> None:
 
 
 @on(lambda: paced("a", 60), on_disconnect="continue")
-async def test_a_run_that_is_to_go_on_alone_does(threads: Threads) -> None:
+async def test_a_run_that_is_to_continue_without_readers_does(threads: Threads) -> None:
     first = (await threads.answer(None, said("t"), None)).live
     second = (await threads.answer(None, said("t"), None)).live
     await asyncio.sleep(3)
@@ -117,7 +117,7 @@ async def test_the_thread_used_least_recently_is_forgotten(threads: Threads) -> 
 
 
 @on(lambda: scripted(Call("send", {"to": "ann"}), Call("send", {"to": "bob"}), [Say("Done.")], tools=[send]))
-async def test_it_goes_on_where_people_have_answered(threads: Threads) -> None:
+async def test_it_continues_where_people_have_answered(threads: Threads) -> None:
     live = (await threads.answer(None, said("t"), None)).live
     await asyncio.sleep(1)
     (first,) = live.pending
@@ -146,7 +146,7 @@ async def test_it_goes_on_where_people_have_answered(threads: Threads) -> None:
 
 
 @on(lambda: scripted([Call("send", {"to": "ann"}), Call("send", {"to": "bob"})], [Say("Done.")], tools=[send]))
-async def test_what_was_answered_in_two_requests_is_told_from_the_first_on(threads: Threads) -> None:
+async def test_answers_in_two_requests_are_streamed_from_the_first_on(threads: Threads) -> None:
     live = (await threads.answer(None, said("t"), None)).live
     await asyncio.sleep(1)
     ann, bob = live.pending

@@ -152,7 +152,7 @@ def test_each_stretch_between_answers_is_a_run_of_the_client(modern: bool) -> No
         assert messages == [one for one in whole.messages.values() if one["role"] != "activity"], name
 
 
-def test_a_run_begins_with_its_names_and_ends_with_what_it_cost() -> None:
+def test_a_run_starts_with_its_names_and_ends_with_its_usage() -> None:
     log = sample_logs()["text"]
     first, *_, last = streamed(log)
     ours = {"headwater": {"run": log[0].run, "agent": "writer"}}
@@ -179,7 +179,7 @@ def restarted() -> list[Event]:
     return asyncio.run(log_of(agent.run_stream("Go.")))
 
 
-def test_what_is_taken_back_leaves_the_messages() -> None:
+def test_retracted_text_is_removed_from_the_messages() -> None:
     events = streamed(restarted())
     kinds = [event["type"] for event in events]
     at = kinds.index("MESSAGES_SNAPSHOT")
@@ -269,7 +269,7 @@ def test_a_question_is_an_interrupt_with_its_form() -> None:
     assert rest.end["outcome"] == {"type": "success"}
 
 
-def test_a_run_inside_is_suspended_where_it_asks_and_goes_on_with_its_name() -> None:
+def test_a_child_run_is_suspended_at_its_question_and_continues_under_its_name() -> None:
     clerk = scripted(Call("send", {"to": "bob"}), [Say("Sent.")], tools=[send], name="clerk")
     boss = scripted(Call("clerk", {"task": "Write."}), [Say("Done.")], tools=[clerk], name="boss")
     log = asked(boss, True)
@@ -329,7 +329,7 @@ def test_an_answer_by_a_call_is_a_message() -> None:
     assert client.end["result"] == {"city": "Paris", "sky": "clear"}
 
 
-def test_what_a_person_says_meanwhile_is_a_message_of_theirs() -> None:
+def test_a_steering_message_is_a_user_message() -> None:
     client = read(streamed(sample_logs()["steered"]))
     assert [one["content"] for one in client.messages.values() if one["role"] == "user"] == ["Hi", "In one word."]
 
@@ -353,7 +353,7 @@ def called(key: str, step: int = 1, **more: Any) -> list[Event]:
     return [CallStarted(step=step, call=key, name="f", **more), ready]
 
 
-def test_a_later_stream_tells_of_its_own_calls_and_begins_progress_anew() -> None:
+def test_a_later_stream_has_its_own_calls_and_restarts_progress() -> None:
     log = stamped(
         [
             *(RunStarted(), StepStarted(step=1), AttemptStarted(step=1)),
@@ -373,7 +373,7 @@ def test_a_later_stream_tells_of_its_own_calls_and_begins_progress_anew() -> Non
     assert read(events, messages=held).pending == []
 
 
-def test_a_call_that_nothing_answers_is_answered_before_the_next_step() -> None:
+def test_an_unanswered_call_gets_a_result_before_the_next_step() -> None:
     cut = CallRejected(step=1, call="c", name="f", raw="{", error="It was cut.", cut=True)
     log = stamped(
         [

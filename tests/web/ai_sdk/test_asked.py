@@ -57,13 +57,13 @@ def test_any_json_is_a_chat_or_a_refusal(body: dict[str, Any]) -> None:
         {"id": "c", "messages": [{"role": "robot", "parts": []}]},
     ],
 )
-def test_what_is_no_chat_is_refused(body: Any) -> None:
+def test_an_invalid_chat_is_rejected(body: Any) -> None:
     with pytest.raises(Problem) as problem:
         asked_of_chat(body)
     assert problem.value.status == 400
 
 
-def test_an_assistants_message_is_the_steps_that_it_was_made_of() -> None:
+def test_an_assistants_message_is_split_into_its_steps() -> None:
     before = assistant(
         {"type": "step-start"},
         {"type": "reasoning", "text": "Hm."},
@@ -124,7 +124,7 @@ def test_pictures_and_files_are_shown() -> None:
     )
 
 
-def test_answers_stand_in_the_last_message() -> None:
+def test_answers_are_in_the_last_message() -> None:
     parts = [
         {**SEARCH, "state": "approval-responded", "approval": {"id": "a1", "approved": True}},
         {**SEARCH, "state": "approval-responded", "approval": {"id": "a2", "approved": False, "reason": "no"}},

@@ -80,7 +80,7 @@ async def test_the_chat_used_least_recently_is_forgotten(chats: Chats) -> None:
 
 
 @on(lambda: paced("a", 2), limits=Limits(ended_runs=0))
-async def test_a_chat_holds_no_log_of_a_run_that_has_ended(chats: Chats) -> None:
+async def test_a_chat_keeps_no_log_of_a_run_that_has_ended(chats: Chats) -> None:
     live = chats.answer(None, said("c"), None).live
     known = weakref.ref(live)
     await live.task
@@ -92,7 +92,7 @@ async def test_a_chat_holds_no_log_of_a_run_that_has_ended(chats: Chats) -> None
 
 
 @on(lambda: scripted(Call("send"), [Say("Done.")], tools=[send]))
-async def test_it_goes_on_where_people_have_approved(chats: Chats) -> None:
+async def test_it_continues_where_people_have_approved(chats: Chats) -> None:
     live = chats.answer(None, said("c"), None).live
     await asyncio.sleep(1)
     told_to_the_end(live)

@@ -76,7 +76,7 @@ async def test_two_requests_read_one_answer_and_an_abort_stops_it(connection: Cl
 
 
 @over_a_socket(lambda: paced("a", 20, 0.02))
-async def test_what_makes_no_sense_is_an_error_and_the_socket_stays(connection: ClientConnection) -> None:
+async def test_an_invalid_message_is_an_error_and_the_socket_stays_open(connection: ClientConnection) -> None:
     for message in ("{", "[]", "{}", frame("fly"), frame("send", messages=[]), frame("send", body={"agent": 7})):
         await connection.send(message)
         got = json.loads(await connection.recv())

@@ -163,7 +163,7 @@ def restarted() -> list[Event]:
     return asyncio.run(log_of(agent.run_stream("Go.")))
 
 
-def test_what_is_taken_back_is_reset_or_was_held() -> None:
+def test_retracted_text_is_reset_or_was_held() -> None:
     log = restarted()
     kinds = [chunk["type"] for chunk in chunks(log, 7)]
     assert "reset-step" in kinds
@@ -202,7 +202,7 @@ def approved(*allowed: bool) -> list[Event]:
 
 
 @pytest.mark.parametrize("version", [6, 7])
-def test_a_message_goes_on_in_the_next_stream_where_people_were_asked(version: Version) -> None:
+def test_after_a_question_a_message_continues_in_the_next_stream(version: Version) -> None:
     log = approved(True, False)
     client = Client(version)
     outcomes = []

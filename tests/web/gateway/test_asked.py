@@ -76,7 +76,7 @@ def test_settings_of_responses() -> None:
     assert "model" not in asked.told
 
 
-def test_what_is_the_same_as_nothing_is_nothing() -> None:
+def test_default_values_are_ignored() -> None:
     nothing = {"presence_penalty": 0, "frequency_penalty": 0.0, "top_p": 1, "n": 1, "logprobs": False, "seed": None}
     more = {"service_tier": "auto", "parallel_tool_calls": True, "logit_bias": {}, "stop": [], "tool_choice": "auto"}
     assert chat(**nothing, **more) == {"settings": {}}
@@ -105,7 +105,7 @@ def test_fields_that_are_not_known_are_the_providers_own() -> None:
         ("response_format", "json"),
     ],
 )
-def test_what_cannot_be_given_is_refused_by_its_field(field: str, value: Any) -> None:
+def test_an_unsupported_field_is_rejected_by_name(field: str, value: Any) -> None:
     with pytest.raises(Problem) as refused:
         chat(**{field: value})
     assert refused.value.param == field

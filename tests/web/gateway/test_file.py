@@ -29,7 +29,7 @@ def test_the_example_is_one(tmp_path: Path) -> None:
     }
 
 
-def test_all_that_can_be_said_of_a_name() -> None:
+def test_every_setting_of_a_name() -> None:
     text = """
 ["a/b"]
 models = [
@@ -90,13 +90,13 @@ def test_a_mistake_is_told_by_its_key(text: str, told: str) -> None:
     assert "sk-x" not in str(error.value)
 
 
-def test_a_missing_key_is_told_when_the_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_key_is_reported_when_the_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(ConfigurationError, match=r"smart\[0\]: No key for openai.*OPENAI_API_KEY.*api_key_env"):
         read_text('smart = ["openai/gpt-5.4"]', "models.toml", {})
 
 
-def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.toml cannot be read: No such file"):
         read_file(tmp_path / "none.toml")
     (tmp_path / "bytes.toml").write_bytes(b"\xff\xfe")

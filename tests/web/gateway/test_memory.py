@@ -59,7 +59,7 @@ def test_another_conversation_with_the_same_ids_stays_as_it_was_sent(conversatio
     assert memory.restored(None, conversation) == tuple(conversation)
 
 
-def test_only_what_is_more_than_text_and_calls_is_kept() -> None:
+def test_only_parts_beyond_text_and_calls_are_kept() -> None:
     memory = Memory()
     plain = said("a", text="Pick.")
     memory.keep(None, [HI], plain)

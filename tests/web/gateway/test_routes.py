@@ -93,7 +93,7 @@ def test_the_clients_tools_go_both_ways(api: str) -> None:
         assert not provider.problems
 
 
-def test_arguments_come_as_they_are_written() -> None:
+def test_arguments_are_streamed_as_they_are_generated() -> None:
     turn: list[Any] = [Say("Pick. "), Call("pick", ['{"among"', ":[1", "]}"]), Call("pick", ["{", "}"])]
     with ProviderSimulator(lambda asked: turn) as provider:
 
@@ -212,7 +212,7 @@ def test_the_next_of_a_chain_answers_where_one_fails_before_its_first_word() -> 
         assert (len(provider.requests), len(other.requests)) == (1, 1)
 
 
-def test_a_first_word_that_does_not_come_leads_to_the_next() -> None:
+def test_a_missing_first_token_falls_back_to_the_next_model() -> None:
     with ProviderSimulator([[Wait(60), "Late."]]) as provider, ProviderSimulator(["There."]) as other:
 
         async def test(server: Served) -> None:
@@ -224,7 +224,7 @@ def test_a_first_word_that_does_not_come_leads_to_the_next() -> None:
         assert provider.requests[0].wait_gone()
 
 
-def test_a_first_word_that_nobody_says_in_time_is_a_timeout() -> None:
+def test_a_first_token_that_no_model_sends_in_time_is_a_timeout() -> None:
     with ProviderSimulator([[Wait(60), "Late."]]) as provider:
 
         async def test(server: Served) -> None:
@@ -235,7 +235,7 @@ def test_a_first_word_that_nobody_says_in_time_is_a_timeout() -> None:
 
 
 @pytest.mark.parametrize("path", [CHAT, "/v1/responses"])
-def test_an_answer_that_breaks_off_says_so(path: str) -> None:
+def test_an_answer_that_breaks_off_ends_with_an_error(path: str) -> None:
     with ProviderSimulator([["Half ", Cut()], "Not asked."]) as provider:
 
         async def test(server: Served) -> None:
@@ -255,7 +255,7 @@ def test_an_answer_that_breaks_off_says_so(path: str) -> None:
         assert len(provider.requests) == 1  # what was said cannot be taken back, so nobody else is asked
 
 
-def test_an_answer_that_may_be_begun_again_is_held_until_it_is_whole() -> None:
+def test_an_answer_that_may_be_restarted_is_held_until_it_is_complete() -> None:
     with ProviderSimulator([["Half ", Cut()], "Whole."]) as provider:
 
         async def test(server: Served) -> None:
@@ -266,7 +266,7 @@ def test_an_answer_that_may_be_begun_again_is_held_until_it_is_whole() -> None:
         assert [request.api for request in provider.requests] == ["openai-chat", "anthropic"]
 
 
-def test_nothing_that_was_said_stands_where_every_model_breaks_off() -> None:
+def test_no_text_is_kept_if_every_model_breaks_off() -> None:
     with ProviderSimulator([["Half ", Cut()], Fail(503, "full")]) as provider:
 
         async def test(server: Served) -> None:
@@ -278,7 +278,7 @@ def test_nothing_that_was_said_stands_where_every_model_breaks_off() -> None:
 
 @pytest.mark.parametrize("turn", [["One ", Wait(60), "two."], [Wait(60), "One."]])
 @pytest.mark.parametrize("stream", [True, False])
-def test_whoever_leaves_closes_the_providers_connection(turn: list[Any], stream: bool) -> None:
+def test_disconnecting_closes_the_providers_connection(turn: list[Any], stream: bool) -> None:
     with ProviderSimulator(lambda asked: turn) as provider:
 
         async def test(server: Served) -> None:
@@ -293,7 +293,7 @@ def test_whoever_leaves_closes_the_providers_connection(turn: list[Any], stream:
         against(name("fast", provider.model()), test=test)
 
 
-def test_a_long_silence_is_bridged_and_a_failure_after_it_stands_in_the_stream() -> None:
+def test_a_long_silence_gets_a_comment_and_a_later_failure_is_in_the_stream() -> None:
     with ProviderSimulator([[Wait(0.5), Fail(500, "broken")]]) as provider:
 
         async def test(server: Served) -> None:
@@ -326,7 +326,7 @@ def test_names_are_models() -> None:
         against(name("fast", provider.model()), name("a/b", provider.model()), test=test)
 
 
-def test_responses_are_gone_on_from_and_read_again() -> None:
+def test_responses_are_continued_and_read_again() -> None:
     with ProviderSimulator(["One.", "Two.", "Three."]) as provider:
 
         async def test(server: Served) -> None:

@@ -16,7 +16,7 @@ from tests.web.gateway.names import ASK, name
 TOKEN = "a-token-of-no-less-than-32-characters"
 
 
-def test_what_is_not_there_is_told_in_openais_form() -> None:
+def test_an_unknown_path_is_reported_in_openais_form() -> None:
     async def test(server: Served) -> None:
         client = server.client
         for path in ("/v1/embeddings", "/v1/completions", "/v1/images/generations", "/v1/moderations", "/"):
@@ -34,7 +34,7 @@ def test_what_is_not_there_is_told_in_openais_form() -> None:
     run(test)
 
 
-def test_whoever_asks_needs_the_token_and_a_name_that_is_the_servers() -> None:
+def test_a_client_needs_the_token_and_the_servers_host_name() -> None:
     async def test(server: Served) -> None:
         client, key = server.client, {"authorization": f"Bearer {TOKEN}"}
         for path in ("/v1/models", "/v1/nothing"):

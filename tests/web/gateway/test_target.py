@@ -32,7 +32,7 @@ def written(target: Target, *, output: OutputSpec | None = None, **settings: Any
     return body
 
 
-def test_it_is_the_model_that_it_stands_for() -> None:
+def test_it_behaves_like_its_model() -> None:
     target = at("groq/openai/gpt-oss-120b")
     backend: Any = target._backend
     assert (target.provider, target.model, target.api) == ("groq", "openai/gpt-oss-120b", "openai-chat")
@@ -49,7 +49,7 @@ def test_settings_are_passed_on_over_those_of_the_file() -> None:
     assert written(target)["temperature"] == 0.2
 
 
-def test_hints_go_to_whoever_takes_them() -> None:
+def test_hints_go_to_models_that_support_them() -> None:
     extra = {"metadata": {"a": "b"}, "prompt_cache_key": "k", "own": 1}
     hints: dict[str, Any] = {"store": True, "user": "ann", "extra": extra}
     body = written(at("openai-chat/gpt-4.1"), **hints)
@@ -93,7 +93,7 @@ def test_any_json_object_is_asked_for_in_words_where_shapes_name_each_field() ->
     assert "output_config" not in body
 
 
-def test_a_shape_goes_as_it_is_and_verbosity_beside_it() -> None:
+def test_a_response_format_is_passed_unchanged_along_with_verbosity() -> None:
     assert written(at("openai-chat/gpt-4.1"), output=SHAPE)["response_format"]["json_schema"]["name"] == "port"
     body = written(at("openai-responses/gpt-5.4"), output=ANY_OBJECT, verbosity="low")
     assert body["text"] == {"format": {"type": "json_object"}, "verbosity": "low"}

@@ -20,7 +20,7 @@ from tests.support.virtual import run_virtual
 SCOPE: dict[str, Any] = {"type": "http", "method": "GET", "headers": [], "path": "/"}
 
 
-def test_answers_are_kept_nowhere() -> None:
+def test_answers_are_not_cached() -> None:
     for answer in (json_answer({"a": 1}), problem_answer(Problem("bad_json", "No."))):
         assert answer.headers["cache-control"] == "no-store"
         assert answer.headers["x-content-type-options"] == "nosniff"
@@ -28,7 +28,7 @@ def test_answers_are_kept_nowhere() -> None:
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "5")
 
 
-def test_a_refusal_in_words_is_plain_text() -> None:
+def test_a_rejection_with_a_message_is_plain_text() -> None:
     answer = words_answer(Problem("too_many_runs", "It is busy.", hint="Wait.", retry_after=5))
     assert (answer.status_code, answer.body, answer.headers["retry-after"]) == (429, b"It is busy. Wait.", "5")
     assert answer.headers["content-type"].startswith("text/plain")
@@ -74,7 +74,7 @@ def test_a_stream_ends_with_its_run() -> None:
     virtually(test)
 
 
-def test_whoever_leaves_is_let_go_also_in_silence() -> None:
+def test_a_disconnected_client_is_dropped_also_in_silence() -> None:
     async def test(manager: Manager) -> None:
         live, reader = manager.start(None, "Go."), Reader()
         answer = asyncio.create_task(StreamAnswer(manager, live, NDJSON)(SCOPE, reader.receive, reader.send))
@@ -87,7 +87,7 @@ def test_whoever_leaves_is_let_go_also_in_silence() -> None:
     virtually(test)
 
 
-def test_a_stream_whose_task_is_cancelled_says_so() -> None:
+def test_a_stream_whose_task_is_cancelled_raises() -> None:
     async def test(manager: Manager) -> None:
         live, reader = manager.start(None, "Go."), Reader()
         answer = asyncio.create_task(StreamAnswer(manager, live, NDJSON)(SCOPE, reader.receive, reader.send))
@@ -99,7 +99,7 @@ def test_a_stream_whose_task_is_cancelled_says_so() -> None:
     virtually(test)
 
 
-def test_whoever_takes_nothing_is_cut_off() -> None:
+def test_a_client_that_reads_nothing_is_disconnected() -> None:
     async def test(manager: Manager) -> None:
         live, reader = manager.start(None, "Go."), Reader(takes=3)
         aborted: list[float] = []
@@ -121,7 +121,7 @@ def test_a_head_alone_is_answered_with_one() -> None:
     virtually(test)
 
 
-def test_beside_many_who_do_not_read_one_who_does_is_quick() -> None:
+def test_a_client_that_reads_is_fast_among_many_that_do_not() -> None:
     """Real sockets: what waits for the stalled ones costs the server a buffer each and no more."""
     words = [f"word{number} " * 50 for number in range(1000)]
 

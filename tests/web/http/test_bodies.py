@@ -77,7 +77,7 @@ def test_messages_may_be_written_shortly() -> None:
 @pytest.mark.parametrize(
     "wrong", ["", [], [""], [7], [{}], [{"role": "x"}], [{"role": "user", "content": 7}], ["a", None]]
 )
-def test_what_are_no_messages_is_told(wrong: Any) -> None:
+def test_invalid_messages_are_reported(wrong: Any) -> None:
     assert refused(messages, wrong).param is not None
 
 
@@ -97,7 +97,7 @@ def test_a_position_is_what_comes_after_an_id(text: str | None, wanted: int) -> 
 
 
 @pytest.mark.parametrize("text", ["x", "1.0", "-2", "1e3", "٣", "1_0", "+1", "9" * 16, "0x1", "1\n2"])
-def test_what_is_no_id_is_refused(text: str) -> None:
+def test_an_invalid_id_is_rejected(text: str) -> None:
     assert refused(position, text).code == "bad_position"
 
 

@@ -74,7 +74,7 @@ def test_other_names_are_not(host: str) -> None:
     assert verdict(Guard(hosts=["mine.example"]), asked(host=host)) == "bad_host"
 
 
-def test_the_address_at_which_it_came_in_is_ours() -> None:
+def test_the_local_address_of_a_request_is_a_host_name_of_ours() -> None:
     guard = Guard(hosts=["0.0.0.0"])
     assert verdict(guard, asked(host="192.168.1.5:8000", address="192.168.1.5")) == "ok"
     assert verdict(guard, asked(host="192.168.1.6:8000", address="192.168.1.5")) == "bad_host"
@@ -129,7 +129,7 @@ def test_pages_of_other_sites_may_not(method: str, origin: str, host: str, schem
     assert verdict(guard, one) == "bad_origin"
 
 
-def test_what_a_browser_says_of_another_site_is_believed() -> None:
+def test_cross_site_headers_of_a_browser_are_trusted() -> None:
     guard = Guard(origins=["https://friend.example"])
     assert verdict(guard, asked(sec_fetch_site="cross-site")) == "bad_origin"
     assert verdict(guard, asked(sec_fetch_site="same-origin")) == "ok"
@@ -140,7 +140,7 @@ def test_what_a_browser_says_of_another_site_is_believed() -> None:
 @pytest.mark.parametrize(
     "origin", ["", "x", "friend.example", "https://", "ftp://x.example", "https://x.example/a", "*"]
 )
-def test_what_is_no_origin_cannot_be_allowed(origin: str) -> None:
+def test_an_invalid_origin_cannot_be_allowed(origin: str) -> None:
     with pytest.raises(ConfigurationError):
         checked_origin(origin)
 
@@ -212,7 +212,7 @@ def test_the_token_is_known_in_each_of_its_ways() -> None:
         {"subprotocols": ("headwater",)},
     ],
 )
-def test_nobody_without_it_is_told_anything(wrong: dict[str, Any]) -> None:
+def test_without_the_token_nothing_is_revealed(wrong: dict[str, Any]) -> None:
     assert verdict(Guard(token=TOKEN), asked(**wrong)) == "unauthorized"
 
 
@@ -221,7 +221,7 @@ def test_the_cookie_does_not_give_the_token_away() -> None:
     assert Guard(token=TOKEN).cookie == Guard(token=TOKEN).cookie != Guard(token=TOKEN + "x").cookie
 
 
-def test_the_subprotocol_that_is_spoken_is_one_that_was_offered() -> None:
+def test_the_accepted_subprotocol_is_one_that_was_offered() -> None:
     guard = Guard(token=TOKEN)
     assert guard.protocol(offered(TOKEN)) == "headwater"
     assert guard.protocol(offered(TOKEN)[1:]) == offered(TOKEN)[1]

@@ -43,7 +43,7 @@ def head(length: str, path: str = "/runs") -> bytes:
     return "\r\n".join(lines).encode()
 
 
-def test_a_body_that_says_it_is_too_long_is_not_read() -> None:
+def test_a_body_with_a_too_large_length_is_not_read() -> None:
     async def test(server: Served) -> None:
         answer = await raw(server, head("content-length: 4000001"))
         assert answer.startswith(b"HTTP/1.1 413 ")
@@ -71,7 +71,7 @@ def test_a_length_that_is_none_is_refused(length: str) -> None:
     against(router(speaker("a")), test)
 
 
-def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_body_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "BODY_SECONDS", 0.2)
 
     async def test(server: Served) -> None:
@@ -82,7 +82,7 @@ def test_a_body_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyP
     against(router(speaker("a")), test)
 
 
-def test_whoever_leaves_in_the_middle_of_a_body_is_let_go() -> None:
+def test_a_client_that_disconnects_in_a_body_is_dropped() -> None:
     async def test(server: Served) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head("content-length: 100") + b'{"in')
@@ -94,9 +94,7 @@ def test_whoever_leaves_in_the_middle_of_a_body_is_let_go() -> None:
     against(router(speaker("a")), test)
 
 
-def test_what_breaks_here_is_told_by_its_id_alone(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_internal_error_shows_only_its_id(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     def owner(request: Any) -> str:
         raise RuntimeError("a secret")
 
@@ -115,7 +113,7 @@ def test_what_breaks_here_is_told_by_its_id_alone(
     against(router(speaker("a"), owner=owner), test)
 
 
-def test_the_log_holds_no_control_characters_tokens_or_prompts(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_log_contains_no_control_characters_tokens_or_prompts(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, logger="headwater")
 
     async def test(server: Served) -> None:
@@ -159,7 +157,7 @@ def test_cors_is_closed_but_for_those_that_are_allowed() -> None:
     against(router(speaker("a"), origins=["https://friend.example"]), test)
 
 
-def test_nothing_is_told_without_the_token() -> None:
+def test_nothing_is_revealed_without_the_token() -> None:
     async def test(server: Served) -> None:
         for path in ("/runs", "/agents", "/openapi.json", "/runs/x", "/nothing", "/runs/x/events"):
             answer = await server.client.get(path)

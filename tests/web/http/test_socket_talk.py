@@ -61,7 +61,7 @@ async def closed(connection: ClientConnection) -> int | None:
     return end.value.rcvd.code if end.value.rcvd is not None else None
 
 
-def test_what_is_heard_is_answered_text_or_bytes() -> None:
+def test_a_message_is_answered_as_text_or_bytes() -> None:
     async def main() -> None:
         async with talking(Site([speaker("a")])) as server, client(server) as one:
             for said in ("é", b"\xc3\xa9"):
@@ -71,7 +71,7 @@ def test_what_is_heard_is_answered_text_or_bytes() -> None:
     asyncio.run(main())
 
 
-def test_a_telling_ends_where_it_is_said_to_and_the_run_is_left() -> None:
+def test_a_subscription_ends_on_request_and_the_run_is_left() -> None:
     async def main() -> None:
         site = Site([paced("a", 1000, 0.02)])
         async with talking(site) as server, client(server) as one:

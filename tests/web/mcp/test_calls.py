@@ -154,7 +154,7 @@ def test_an_output_type_is_structured_content(mode: str) -> None:
 
 
 @each_age
-def test_text_comes_as_progress_also_of_two_at_once(mode: str) -> None:
+def test_text_is_sent_as_progress_also_for_two_concurrent_calls(mode: str) -> None:
     async def main() -> None:
         told: dict[str, list[tuple[float, str | None]]] = {"a": [], "b": []}
 
@@ -178,7 +178,7 @@ def test_text_comes_as_progress_also_of_two_at_once(mode: str) -> None:
 
 
 @each_age
-def test_a_workflow_that_speaks_at_once_tells_its_text_at_the_end(mode: str) -> None:
+def test_a_concurrent_workflow_sends_its_text_at_the_end(mode: str) -> None:
     async def main() -> None:
         team = ConcurrentWorkflow([speaker("a"), speaker("b")], name="team")
         async with talking(mode, team) as talk, talk.client() as client:
@@ -203,7 +203,7 @@ def test_a_failing_run_is_an_error_that_the_model_reads(mode: str) -> None:
 
 
 @each_age
-def test_what_is_wrong_with_a_call_is_said(mode: str) -> None:
+def test_mistakes_in_a_call_are_reported(mode: str) -> None:
     async def main() -> None:
         async with talking(mode, speaker("a")) as talk, talk.client() as client:
             with pytest.raises(MCPError, match=r"There is no tool 'b'\. There are a\."):
@@ -236,7 +236,7 @@ def test_a_client_that_cancels_ends_the_run(mode: str, by: str) -> None:
 
 
 @each_age
-def test_a_run_goes_on_without_its_client_where_the_site_says_so(mode: str) -> None:
+def test_a_run_continues_without_its_client_if_configured(mode: str) -> None:
     async def main() -> None:
         begun = asyncio.Event()
 
@@ -305,7 +305,7 @@ def test_a_tools_question_is_asked_in_a_form(mode: str) -> None:
 
 
 @each_age
-def test_an_answer_that_does_not_fit_is_said_and_the_run_waits_on(mode: str) -> None:
+def test_an_invalid_answer_is_reported_and_the_run_keeps_waiting(mode: str) -> None:
     async def main() -> None:
         asked, elicit = accepting({"result": "three"})
         async with talking(mode, booker()) as talk, talk.client(elicit) as client:
@@ -374,7 +374,7 @@ def test_who_answers_elsewhere_ends_the_clients_question() -> None:
     asyncio.run(main())
 
 
-def test_a_call_goes_on_only_with_a_run_of_its_own() -> None:
+def test_a_call_continues_only_with_its_own_run() -> None:
     async def main() -> None:
         async with talking("auto", sender(), speaker("a")) as talk, talk.client(accepting({})[1]) as client:
             first = await client.session.call_tool("sender", {"input": "Go."}, allow_input_required=True)

@@ -64,7 +64,7 @@ def opening(**more: Any) -> dict[str, Any]:
 
 
 @each_age
-def test_it_stands_under_a_prefix_without_a_lifespan(mode: str) -> None:
+def test_it_works_under_a_prefix_without_a_lifespan(mode: str) -> None:
     async def test(server: Served) -> None:
         async with client(f"{server.url}/agents/mcp", mode) as one:
             assert await called(one) == "a says hi there."
@@ -73,7 +73,7 @@ def test_it_stands_under_a_prefix_without_a_lifespan(mode: str) -> None:
 
 
 @each_age
-def test_fastapi_holds_its_dependencies_before_it(mode: str) -> None:
+def test_fastapi_applies_its_dependencies_first(mode: str) -> None:
     def auth(request: Request) -> None:
         if request.headers.get("x-key") != "open":
             raise HTTPException(403)
@@ -89,7 +89,7 @@ def test_fastapi_holds_its_dependencies_before_it(mode: str) -> None:
     against(app, test)
 
 
-def test_the_guard_holds() -> None:
+def test_the_guard_applies() -> None:
     site = Site([speaker("a")], guard=Guard(hosts=["agents.example"], token=TOKEN))
 
     async def test(server: Served) -> None:
@@ -189,7 +189,7 @@ def test_a_page_of_an_allowed_site_may_ask() -> None:
     against(router(speaker("a"), origins=["https://app.example"]), test)
 
 
-def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "headwater.web.mcp.calls", raising=False)
     monkeypatch.setitem(sys.modules, "mcp.server", None)
 
@@ -201,7 +201,7 @@ def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
     against(router(speaker("a")), test)
 
 
-def test_a_server_that_has_stopped_begins_nothing() -> None:
+def test_a_stopped_server_starts_nothing() -> None:
     async def main() -> None:
         site = Site([speaker("a")])
         async with served(router_of(site)) as server:

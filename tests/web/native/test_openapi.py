@@ -36,7 +36,7 @@ def test_it_is_a_document() -> None:
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
-def test_each_operation_stands_in_it_once() -> None:
+def test_each_operation_is_in_it_once() -> None:
     told = document(OPERATIONS)
     stands = {(method, path) for path, methods in told["paths"].items() for method in methods}
     assert stands == {(one.method.lower(), one.path) for one in OPERATIONS}
@@ -44,7 +44,7 @@ def test_each_operation_stands_in_it_once() -> None:
     assert "security" not in told
 
 
-def test_what_is_begun_leads_to_what_can_be_done_with_it() -> None:
+def test_a_started_run_links_to_its_operations() -> None:
     told = document(OPERATIONS)["paths"]["/runs"]["post"]
     named = {one.name for one in OPERATIONS if one.path.startswith("/runs/{id}")}
     links = told["responses"]["201"]["links"]

@@ -73,7 +73,7 @@ def problem(answer: httpx.Response) -> tuple[int, str]:
     speaker("writer", description="Writes."),
     SequentialWorkflow([speaker("a"), ConcurrentWorkflow([speaker("b")], name="all")], name="team"),
 )
-async def test_agents_are_told_of(server: Served) -> None:
+async def test_agents_are_listed(server: Served) -> None:
     told = (await server.client.get("/agents")).json()
     assert told == {
         "agents": [
@@ -84,7 +84,7 @@ async def test_agents_are_told_of(server: Served) -> None:
 
 
 @over_http(lambda: speaker("a"))
-async def test_what_is_not_there_is_told_in_our_words(server: Served) -> None:
+async def test_an_unknown_path_is_a_problem_of_ours(server: Served) -> None:
     client = server.client
     assert problem(await client.get("/nothing")) == (404, "not_found")
     assert problem(await client.get("/runs/nothing")) == (404, "unknown_run")
@@ -120,7 +120,7 @@ async def test_runs_are_listed(server: Served) -> None:
 
 
 @over_http(lambda: speaker("a"))
-async def test_a_run_is_begun_and_found(server: Served) -> None:
+async def test_a_run_is_started_and_found(server: Served) -> None:
     answer = await server.client.post("/runs", json={"input": "Hi"})
     begun = answer.json()
     assert answer.status_code == 201
@@ -194,7 +194,7 @@ def test_a_context_is_handed_to_tools() -> None:
         ('{"input": "x", "context": ' + "[" * 100_000 + "]" * 100_000 + "}", (400, "bad_json")),
     ],
 )
-def test_what_cannot_be_begun_is_refused(body: str, wanted: tuple[int, str]) -> None:
+def test_an_invalid_start_is_rejected(body: str, wanted: tuple[int, str]) -> None:
     async def main() -> None:
         async with served(router(speaker("a"))) as server:
             headers = {"content-type": "application/json"}
@@ -241,7 +241,7 @@ async def test_from_every_id_the_rest_is_read(server: Served) -> None:
 
 
 @over_http(lambda: speaker("a"))
-async def test_whoever_has_seen_the_end_is_told_that_there_is_no_more(server: Served) -> None:
+async def test_a_client_that_has_the_end_gets_204(server: Served) -> None:
     run = await begin(server)
     whole = await events_of(server, run)
     answer = await server.client.get(f"/runs/{run}/events", headers={"Last-Event-ID": str(len(whole) - 1)})
@@ -272,7 +272,7 @@ async def test_a_hundred_readers_of_any_place_see_one_log(server: Served) -> Non
 
 
 @over_http(lambda: paced("a", 200, 0.01))
-async def test_whoever_drops_out_goes_on_where_they_were(server: Served) -> None:
+async def test_a_client_that_reconnects_continues_where_it_was(server: Served) -> None:
     run = await begin(server)
     seen: list[Sent] = []
     for _ in range(20):
@@ -415,7 +415,7 @@ async def test_a_question_is_answered(server: Served) -> None:
     assert next(event for event in events if event["type"] == "tool.finished")["result"] == "7"
 
 
-def test_a_run_is_spoken_to() -> None:
+def test_a_run_receives_messages() -> None:
     agent = speaker("a", [Say("One "), Wait(0.5), "two."], "Three.")
 
     async def main() -> None:
@@ -445,7 +445,7 @@ def test_a_run_is_spoken_to() -> None:
 # --- while it stops
 
 
-def test_a_server_that_stops_says_so() -> None:
+def test_a_server_that_shuts_down_says_so() -> None:
     async def main() -> None:
         site = Site([speaker("a")])
         async with served(router_of(site)) as server:
@@ -465,7 +465,7 @@ def test_a_server_that_stops_says_so() -> None:
 # --- under a prefix
 
 
-def test_it_stands_under_a_prefix_and_without_a_lifespan() -> None:
+def test_it_works_under_a_prefix_and_without_a_lifespan() -> None:
     async def main() -> None:
         app = Starlette(routes=[Mount("/agents-of-mine", app=router(speaker("a")))])
         async with served(app, own=False) as server:

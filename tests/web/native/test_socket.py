@@ -94,7 +94,7 @@ async def states(server: Served) -> dict[str, str]:
 
 
 @over_a_socket(lambda: speaker("a", [Say(["One ", "two."])]))
-async def test_a_run_is_begun_and_read_to_its_end(server: Served) -> None:
+async def test_a_run_is_started_and_read_to_its_end(server: Served) -> None:
     async with client(server) as one:
         begun = await one.ok("start", input="Go.")
         assert begun["agent"] == "a"
@@ -196,7 +196,7 @@ async def test_losing_the_socket_is_leaving(server: Served) -> None:
         ('{"id": 1, "op": "start", "input": ' + "[" * 5000 + "]" * 5000 + "}", "bad_json"),
     ],
 )
-def test_what_makes_no_sense_is_told_and_the_socket_stays(message: str, wanted: str) -> None:
+def test_an_invalid_message_is_reported_and_the_socket_stays_open(message: str, wanted: str) -> None:
     async def main() -> None:
         async with served(router(speaker("a"))) as server, client(server) as one:
             await one.connection.send(message)
@@ -291,7 +291,7 @@ def test_each_caller_has_their_own_runs() -> None:
     asyncio.run(main())
 
 
-def test_a_server_that_stops_says_all_before_it_closes() -> None:
+def test_a_server_that_shuts_down_sends_everything_before_it_closes() -> None:
     async def main() -> None:
         site = Site([paced("a", 10_000, 0.02)], limits=Limits(grace_seconds=0.2))
         async with served(router_of(site)) as server, client(server) as one, client(server) as idle:
@@ -314,7 +314,7 @@ def test_a_server_that_stops_says_all_before_it_closes() -> None:
     asyncio.run(main())
 
 
-def test_who_takes_nothing_is_cut_off_and_others_are_not() -> None:
+def test_a_client_that_reads_nothing_is_disconnected_and_others_are_not() -> None:
     async def main() -> None:
         words = ["word " * 200] * 3_000
         agent = speaker("a", [Wait(0.2), Say(words)])

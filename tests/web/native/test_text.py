@@ -23,7 +23,7 @@ def test_the_text_is_sent_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("said", ["", "Half an answer"])
-def test_how_it_ended_stands_on_a_line_of_its_own(said: str) -> None:
+def test_how_it_ended_is_on_a_separate_line(said: str) -> None:
     whole = next(log for log in sample_logs().values() if log[-1].type == "run.finished" and shown_text(log))
     before = [*whole[:-1]] if said else [RunStarted(run=whole[0].run)]
     text = shown_text(before)
@@ -34,7 +34,7 @@ def test_how_it_ended_stands_on_a_line_of_its_own(said: str) -> None:
     assert sent([*before, RunCancelled(run=whole[0].run)]) == f"{text}{apart}[cancelled]\n"
 
 
-def test_a_members_end_is_not_told() -> None:
+def test_a_members_end_is_not_sent() -> None:
     for log in sample_logs().values():
         if log[-1].type == "run.finished":
             assert "[failed" not in sent(log)

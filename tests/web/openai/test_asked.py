@@ -83,11 +83,11 @@ def test_any_json_is_a_request_or_a_refusal(body: dict[str, Any]) -> None:
         ("tools[0]", [{"type": "function", "function": {}}]),
     ],
 )
-def test_what_cannot_be_given_is_refused_by_name(field: str, value: Any) -> None:
+def test_an_unsupported_setting_is_rejected_by_name(field: str, value: Any) -> None:
     assert refused(chat, **{field.partition("[")[0]: value}) == field
 
 
-def test_what_asks_for_nothing_and_what_is_unknown_is_taken() -> None:
+def test_default_values_and_unknown_fields_are_accepted() -> None:
     chat(n=1, logprobs=False, top_logprobs=0, response_format={"type": "text"}, modalities=["text"], temperature=2)
     responses(text={"format": {"type": "text"}}, reasoning={"effort": "low"}, store=False, nonsense={"a": [1]})
 
@@ -174,7 +174,7 @@ def test_sounds_and_the_detail_of_pictures_are_read() -> None:
             asked_of_chat({"model": "a", "messages": [{"role": "user", "content": [part]}]})
 
 
-def test_a_bare_model_may_be_given_the_beginning_of_its_answer() -> None:
+def test_a_model_may_be_given_the_start_of_its_answer() -> None:
     said = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Once"}]
     asked = asked_of_chat({"model": "a", "messages": said}, bare=True)
     assert [message.role for message in (*asked.history, *asked.task)] == ["user", "assistant"]

@@ -30,7 +30,7 @@ def test_it_reads_every_log_and_changes_none() -> None:
     check_surface(chat_wire("writer", usage=True).make)
 
 
-def test_it_says_what_the_run_says_and_ends() -> None:
+def test_it_has_the_runs_text_and_ends() -> None:
     for name, log in sample_logs().items():
         if not isinstance(log[-1], RunFinished | RunFailed | RunCancelled):
             continue
@@ -62,7 +62,7 @@ def test_each_chunk_has_the_same_head_and_no_clock_is_read() -> None:
     assert heads[0]["id"] == f"chatcmpl-{log[0].run}"
 
 
-def test_the_usage_comes_last_where_it_is_asked_for() -> None:
+def test_the_usage_comes_last_on_request() -> None:
     log = next(iter(finished().values()))
     *_, last, done = chunks(log, usage=True)
     end = log[-1]
@@ -82,7 +82,7 @@ def test_an_end_before_its_time_is_an_error() -> None:
     assert DONE == b"data: [DONE]\n\n"
 
 
-def test_the_whole_is_what_was_streamed() -> None:
+def test_the_complete_answer_is_what_was_streamed() -> None:
     for name, log in finished().items():
         whole = completion(log, "writer")
         deltas = [chunk["choices"][0]["delta"] for chunk in chunks(log) if chunk != "[DONE]"]

@@ -64,7 +64,7 @@ def test_each_item_is_opened_filled_and_closed_and_the_last_event_has_all() -> N
                 assert text == filled.get(item["id"], "")
 
 
-def test_it_says_what_the_run_says() -> None:
+def test_it_has_the_runs_text() -> None:
     for name, log in ended().items():
         voice = Voice()
         said = [one for event in log for one in voice(event)]
@@ -93,7 +93,7 @@ async def send() -> str:
     return "sent"
 
 
-def test_what_the_agent_does_is_shown_and_never_asked_of_the_client() -> None:
+def test_the_agents_calls_are_shown_and_never_sent_to_the_client() -> None:
     agent = scripted([Say("I look. "), Call("look", {"at": "sea"})], Call("send"), [Say("Done.")], tools=[look, send])
 
     async def main() -> list[Event]:
@@ -108,7 +108,7 @@ def test_what_the_agent_does_is_shown_and_never_asked_of_the_client() -> None:
     assert (sent["name"], sent["status"], sent["error"]) == ("send", "failed", "Refused: not now.")
 
 
-def test_the_whole_is_the_last_event() -> None:
+def test_the_complete_answer_is_the_last_event() -> None:
     for log in ended().values():
         whole, last = response_of(log, "writer"), events(log)[-1]["response"]
         assert whole is not None

@@ -55,7 +55,7 @@ def test_refusals_have_openais_form() -> None:
     against(router_of(Site([speaker("a")], guard=guard)), test)
 
 
-def test_a_stream_has_no_ids_and_says_where_it_is() -> None:
+def test_a_stream_has_no_ids_and_has_a_location() -> None:
     async def test(server: Served) -> None:
         answer = await server.client.post("/v1/chat/completions", json={**ASK, "stream": True})
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -67,7 +67,7 @@ def test_a_stream_has_no_ids_and_says_where_it_is() -> None:
     against(router(speaker("a")), test)
 
 
-def test_whoever_waits_and_leaves_ends_the_run() -> None:
+def test_a_waiting_client_that_disconnects_ends_the_run() -> None:
     async def test(server: Served) -> None:
         waiting = asyncio.create_task(server.client.post("/v1/chat/completions", json=ASK))
         async with asyncio.timeout(20):
@@ -97,7 +97,7 @@ def test_a_response_is_its_callers() -> None:
     against(router(speaker("a"), owner=lambda request: request.headers["x-user"]), test)
 
 
-def test_a_response_at_work_is_not_gone_on_from_and_too_many_are_refused() -> None:
+def test_a_running_response_cannot_be_continued_and_too_many_are_rejected() -> None:
     async def test(server: Served) -> None:
         body = {"model": "a", "input": "Hi", "background": True}
         number = (await server.client.post("/v1/responses", json=body)).json()["id"]

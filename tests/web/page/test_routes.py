@@ -30,7 +30,7 @@ def asking(app: Any, ask: Callable[[Served], Awaitable[None]]) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "/deep/down"])
-def test_the_page_and_its_files_stand_under_any_prefix(prefix: str) -> None:
+def test_the_page_and_its_files_work_under_any_prefix(prefix: str) -> None:
     async def ask(server: Served) -> None:
         index = await server.client.get(f"{prefix}/")
         assert index.status_code == 200
@@ -84,7 +84,7 @@ def test_a_token_is_traded_for_a_cookie_that_no_script_reads() -> None:
     asking(router(speaker("a"), guard=Guard(token=TOKEN)), ask)
 
 
-def test_without_a_token_there_is_nothing_to_trade() -> None:
+def test_without_a_token_there_is_no_cookie() -> None:
     async def ask(server: Served) -> None:
         answer = await server.client.post("/session", json={})
         assert answer.status_code == 204
@@ -93,7 +93,7 @@ def test_without_a_token_there_is_nothing_to_trade() -> None:
     asking(router(speaker("a")), ask)
 
 
-def test_a_run_is_saved_as_one_file_that_nobody_looks_at_here() -> None:
+def test_a_run_is_saved_as_one_file_for_download() -> None:
     async def ask(server: Served) -> None:
         begun = (await server.client.post("/runs", json={"input": "Go."})).json()
         await server.client.get(begun["events"])
@@ -108,7 +108,7 @@ def test_a_run_is_saved_as_one_file_that_nobody_looks_at_here() -> None:
     asking(router(speaker("a")), ask)
 
 
-def test_whose_run_it_is_holds_for_its_file_too() -> None:
+def test_the_owner_check_applies_to_its_file_too() -> None:
     async def ask(server: Served) -> None:
         begun = (await server.client.post("/runs", json={"input": "Go."}, headers={"x-user": "ann"})).json()
         place = f"/runs/{begun['run_id']}/page.html"

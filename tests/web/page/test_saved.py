@@ -41,7 +41,7 @@ def parts(page: str, tag: str) -> list[tuple[dict[str, str | None], str]]:
 
 
 @pytest.mark.parametrize("name", sorted(sample_logs()))
-def test_the_log_stands_in_the_file_as_it_is(name: str) -> None:
+def test_the_log_is_in_the_file_unchanged(name: str) -> None:
     log = sample_logs()[name]
     (data, inner), _ = parts(saved_page(log), "script")
     assert data == {"type": "application/json", "id": "log"}

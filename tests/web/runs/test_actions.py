@@ -54,7 +54,7 @@ async def choose(ctx: ToolContext[Any]) -> str:
 
 
 @on(lambda: paced("a"))
-async def test_what_becomes_of_a_run_is_as_asked_else_as_its_wire_has_it(actions: Actions) -> None:
+async def test_on_disconnect_is_the_requests_or_the_wires_default(actions: Actions) -> None:
     assert actions.start(Starting(input="Go."), None, 30.0).on_disconnect == 30.0
     assert actions.start(Starting(input="Go.", on_disconnect="cancel"), None, 30.0).on_disconnect == "cancel"
     assert refused(actions.start, Starting(input="Go.", on_disconnect=-1), None, 30.0) == "bad_request"
@@ -93,7 +93,7 @@ async def test_a_question_may_be_declined(actions: Actions) -> None:
 
 
 @on(lambda: paced("a", 20), lambda: SequentialWorkflow([paced("m", 20)], name="team"))
-async def test_only_who_listens_is_spoken_to(actions: Actions) -> None:
+async def test_messages_require_a_running_agent(actions: Actions) -> None:
     live = actions.start(Starting(input="Go."), None, 1.0)
     team = actions.start(Starting(input="Go.", agent="team"), None, 1.0)
     await asyncio.sleep(2)

@@ -79,7 +79,7 @@ def test_deltas_of_any_order_are_handed_out_as_they_were(pieces: list[tuple[str,
     assert list(kept(events)) == events
 
 
-def test_what_a_newer_writer_said_survives() -> None:
+def test_events_of_a_newer_writer_survive() -> None:
     events = a_log([("text", 0, 0, "one"), ("text", 0, 0, "two"), ("end", 0, 0, "")])
     events[1] = TextDelta(step=0, part=0, text="one", seq=1, run="a", path=("a",), extra={"tone": "mild"})
     assert list(kept(events)) == events
@@ -107,7 +107,7 @@ def test_a_finished_step_takes_a_tenth_of_the_room() -> None:
     assert memory(finished) / 2000 < 40  # bytes a delta of five characters
 
 
-def test_the_size_grows_with_what_is_said() -> None:
+def test_the_size_grows_with_the_text() -> None:
     short, long = (kept(a_log([("text", 0, 0, "x" * length)])).size for length in (10, 1010))
     assert long - short == 1000
     assert kept(a_log([("text", 0, 0, "é" * 10)])).size - kept(a_log([("text", 0, 0, "e" * 10)])).size == 30

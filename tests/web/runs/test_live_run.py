@@ -62,7 +62,7 @@ def virtual(test: Callable[[], Awaitable[None]]) -> Callable[[], None]:
 
 
 @virtual
-async def test_a_run_goes_on_with_nobody_to_read_it() -> None:
+async def test_a_run_continues_without_readers() -> None:
     live = live_of(paced("a"))
     assert (state(live), live.response, live.visible) == ("queued", None, 0)
     await asyncio.sleep(2.5)
@@ -78,7 +78,7 @@ async def test_a_run_goes_on_with_nobody_to_read_it() -> None:
 
 
 @virtual
-async def test_whoever_comes_is_sent_the_whole_from_where_they_were() -> None:
+async def test_a_reader_gets_everything_from_its_position() -> None:
     live = live_of(ConcurrentWorkflow([paced("a"), paced("b", 7, 0.7)], name="team"))
     readers = []
     for second in range(7):
@@ -96,7 +96,7 @@ async def test_whoever_comes_is_sent_the_whole_from_where_they_were() -> None:
 
 
 @virtual
-async def test_readers_of_one_wire_share_what_is_made() -> None:
+async def test_readers_of_one_wire_share_the_encoded_bytes() -> None:
     made: list[int] = []
 
     def line(event: Any) -> bytes:
@@ -114,7 +114,7 @@ async def test_readers_of_one_wire_share_what_is_made() -> None:
 
 
 @virtual
-async def test_a_reader_is_sent_a_sign_of_life_and_nothing_else() -> None:
+async def test_a_silent_reader_gets_only_heartbeats() -> None:
     live = live_of(paced("a", 2, 30.0))
     reading = live.read(SSE)
     assert await anext(reading) == SSE_HELLO
@@ -138,7 +138,7 @@ async def test_a_reader_is_sent_a_sign_of_life_and_nothing_else() -> None:
 
 
 @virtual
-async def test_a_silent_run_keeps_nobody_who_has_come_and_gone() -> None:
+async def test_a_silent_run_keeps_no_disconnected_reader() -> None:
     live = live_of(speaker("a", [Wait(10_000)]))
     stays = live.read(SSE)
     waiting = asyncio.create_task(_all(stays))
@@ -161,7 +161,7 @@ async def _all(reading: Reading) -> None:
 
 
 @virtual
-async def test_a_run_that_waits_says_so_and_its_clock_stands_still() -> None:
+async def test_a_waiting_run_says_so_and_its_timeout_pauses() -> None:
     @tool(approval=True)
     async def send() -> str:
         """Send it."""
@@ -212,7 +212,7 @@ async def test_a_log_that_grows_too_long_ends_its_run() -> None:
         (3.0, 4, "cancelled"),
     ],
 )
-def test_what_becomes_of_a_run_whose_last_reader_left(
+def test_on_disconnect_decides_about_a_run_without_readers(
     on_disconnect: OnDisconnect, back_after: float | None, ends: str
 ) -> None:
     async def main() -> None:
@@ -278,7 +278,7 @@ async def test_what_people_are_asked_deep_down_is_asked_here() -> None:
 
 
 @virtual
-async def test_a_run_that_is_led_is_pulled_by_its_reader_and_by_nothing_else() -> None:
+async def test_a_led_run_is_driven_only_by_its_reader() -> None:
     live = live_of(paced("a"), "cancel", led=True)
     await asyncio.sleep(10)
     assert (state(live), live.visible) == ("queued", 0)
@@ -296,7 +296,7 @@ async def test_a_run_that_is_led_is_pulled_by_its_reader_and_by_nothing_else() -
 
 
 @virtual
-async def test_a_run_whose_leader_leaves_is_cancelled_and_comes_to_its_end() -> None:
+async def test_a_run_whose_leader_leaves_is_cancelled_and_ends() -> None:
     for seconds in (0.0, 1.5):
         live = live_of(paced("a"), "cancel", led=True)
         reading = live.read(NDJSON)
@@ -315,7 +315,7 @@ async def test_a_run_whose_leader_leaves_is_cancelled_and_comes_to_its_end() -> 
 
 
 @virtual
-async def test_a_reader_who_leads_is_told_of_silence_from_outside() -> None:
+async def test_a_leading_reader_gets_heartbeats() -> None:
     live = live_of(paced("a", seconds=5), "cancel", led=True)
     reading = live.read(SSE)
     told: list[bytes] = []
@@ -330,7 +330,7 @@ async def test_a_reader_who_leads_is_told_of_silence_from_outside() -> None:
 
 
 @virtual
-async def test_a_run_that_nobody_comes_to_lead_ends_when_it_is_told_to() -> None:
+async def test_a_run_without_a_leader_ends_when_it_is_stopped() -> None:
     live = live_of(paced("a"), "cancel", led=True)
     assert live.cancel("shutdown")
     await live.task

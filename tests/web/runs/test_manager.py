@@ -85,7 +85,7 @@ async def test_the_first_member_answers_where_none_is_named() -> None:
     await manager.shutdown()
 
 
-def test_what_cannot_begin_says_whose_mistake_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_start_says_whose_mistake_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     keyless, typed = Agent(name="keyless", model="openai/gpt-5.4"), speaker("typed", context_type=dict)
     manager = Manager([keyless, typed])
@@ -122,7 +122,7 @@ async def test_there_is_an_end_to_what_is_taken_on() -> None:
 
 
 @virtual
-async def test_a_thread_is_the_owners_and_goes_on() -> None:
+async def test_a_thread_belongs_to_its_owner_and_continues() -> None:
     agent = speaker("a")
     manager = Manager([agent])
     for owner, heard in (("ann", ["One"]), ("ann", ["One", "a says hi there.", "Two"]), ("bob", ["Two"])):
@@ -155,7 +155,7 @@ async def test_the_thread_used_least_recently_is_forgotten() -> None:
 
 
 @virtual
-async def test_what_was_said_before_is_history_and_part_of_a_workflows_task() -> None:
+async def test_the_conversation_is_history_and_part_of_a_workflows_task() -> None:
     agent, member = speaker("a"), speaker("m")
     manager = Manager([agent, SequentialWorkflow([member], name="team")])
     history = [Message.user("One"), Message.assistant("Aha.")]
@@ -203,7 +203,7 @@ async def test_runs_are_listed_the_newest_first() -> None:
 
 
 @virtual
-async def test_what_has_ended_is_kept_for_a_while() -> None:
+async def test_ended_runs_are_kept_for_a_while() -> None:
     manager = Manager([speaker("a")])
     live = manager.start(None, "Hi")
     await live.task
@@ -277,7 +277,7 @@ async def test_silence_is_broken_every_fifteen_seconds() -> None:
 
 
 @virtual
-async def test_whoever_takes_too_long_is_cut_off_and_others_are_not() -> None:
+async def test_a_slow_reader_is_disconnected_and_others_are_not() -> None:
     manager = Manager([paced("a", 100)])
     live = manager.start(None, "Hi")
     cut: list[str] = []
@@ -456,7 +456,7 @@ class Readers(RuleBasedStateMachine):
 
 
 @pytest.mark.long
-def test_each_reader_is_sent_exactly_what_comes_after_their_place() -> None:
+def test_each_reader_gets_exactly_what_follows_its_position() -> None:
     run_state_machine_as_test(
         Readers,
         settings=settings(

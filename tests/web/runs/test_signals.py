@@ -78,7 +78,7 @@ def test_runs_are_brought_to_an_end_that_is_read(kind: str, number: signal.Signa
         process.communicate()
 
 
-def test_while_it_stops_nothing_new_is_begun() -> None:
+def test_nothing_new_starts_during_shutdown() -> None:
     process, url = start("own")
     try:
         with httpx.Client(base_url=url, timeout=20, trust_env=False) as client:
@@ -116,7 +116,7 @@ asyncio.run(main())
 """
 
 
-def test_where_nobody_else_hears_it_the_process_ends_after_its_runs() -> None:
+def test_without_another_handler_the_process_ends_after_its_runs() -> None:
     done = subprocess.run([sys.executable, "-c", ALONE], capture_output=True, text=True, timeout=30, check=False)
     assert done.stdout.split() == ["cancelled", "True"]
     assert done.returncode == -signal.SIGTERM
@@ -140,5 +140,5 @@ assert [signal.getsignal(number) for number in signals.SIGNALS] == before
 """
 
 
-def test_in_a_thread_nothing_is_heard() -> None:
+def test_in_a_thread_no_signal_is_handled() -> None:
     subprocess.run([sys.executable, "-c", THREAD], check=True, timeout=30)

@@ -41,7 +41,7 @@ def test_it_reads_every_log_and_changes_none() -> None:
     check_surface(Told)
 
 
-def test_calls_are_told_with_the_end_of_their_step() -> None:
+def test_calls_are_sent_at_the_end_of_their_step() -> None:
     log = logged([Say("Pick."), Call("pick", {"n": 1}), Call("pick", {"n": 2})])
     calls = told(log)
     assert [kind for kind, _ in calls] == ["step.finished", "step.finished"]
@@ -55,7 +55,7 @@ def test_calls_of_an_attempt_that_failed_are_not() -> None:
 
 
 @pytest.mark.parametrize(("arguments", "text"), [({"a": "é"}, '{"a":"é"}'), ({}, "{}"), ("free text", "free text")])
-def test_arguments_are_told_as_text(arguments: Any, text: str) -> None:
+def test_arguments_are_sent_as_text(arguments: Any, text: str) -> None:
     assert arguments_text(arguments) == text
 
 
@@ -67,7 +67,7 @@ def pieces(*turns: Any, **options: Any) -> list[CallPiece]:
     return [piece for event in log for piece in of(event)]
 
 
-def test_a_models_calls_are_told_as_they_are_written() -> None:
+def test_a_models_calls_are_streamed_as_they_are_generated() -> None:
     told = pieces([Say("Pick."), Call("pick", ['{"n"', ":1}"]), Call("pick", {"n": 2})])
     first = [piece for piece in told if piece.id == told[0].id]
     assert [piece.name for piece in first] == ["pick", *[""] * (len(first) - 1)]
@@ -76,12 +76,12 @@ def test_a_models_calls_are_told_as_they_are_written() -> None:
     assert "".join(piece.arguments for piece in told if piece.id != told[0].id) == '{"n": 2}'
 
 
-def test_arguments_that_are_no_json_are_told_as_they_came() -> None:
+def test_invalid_json_arguments_are_sent_unchanged() -> None:
     told = pieces([Call("pick", ['{"n": nothing'])])
     assert ("".join(piece.arguments for piece in told), told[-1].whole) == ('{"n": nothing', '{"n": nothing')
 
 
-def test_calls_without_deltas_are_told_whole() -> None:
+def test_calls_without_deltas_are_sent_at_once() -> None:
     of = StreamedCalls()
     assert [*of(CallStarted(step=1, call="a", name="pick"))] == [CallPiece("a", "pick", "")]
     assert [*of(CallReady(step=1, call="a", name="pick", arguments={"n": 1}))] == [
@@ -91,7 +91,7 @@ def test_calls_without_deltas_are_told_whole() -> None:
     assert [*of(CallDelta(step=1, call="b", json="{}"))] == []
 
 
-def test_a_models_calls_that_may_be_taken_back_wait() -> None:
+def test_a_models_calls_that_may_be_retracted_wait() -> None:
     told = pieces([Call("pick", {"n": 1}), Cut()], [Call("pick", {"n": 2})], on_interrupted="restart", retries=2)
     assert [piece.whole for piece in told if piece.whole is not None] == ['{"n": 2}']
     assert len({piece.id for piece in told}) == 1

@@ -46,7 +46,7 @@ def test_it_reads_every_log_and_changes_none() -> None:
     check_surface(Voice)
 
 
-def test_an_agent_is_heard_as_it_speaks_and_nothing_is_taken_back() -> None:
+def test_an_agents_text_is_streamed_and_never_retracted() -> None:
     for name, log in sample_logs().items():
         first = log[0]
         if not isinstance(first, RunStarted) or first.workflow is not None or first.answer_tool:
@@ -63,7 +63,7 @@ def test_an_agent_is_heard_as_it_speaks_and_nothing_is_taken_back() -> None:
             assert said == shown_text(log), name
 
 
-def test_each_token_is_said_at_once() -> None:
+def test_each_token_is_sent_at_once() -> None:
     log, _ = logged(scripted([Say(["a ", "b ", "c"])]))
     voice = Voice()
     at = [len(voice(event)) for event in log if isinstance(event, TextDelta) or not voice(event)]
@@ -74,7 +74,7 @@ def restarting() -> Agent[Any, Any]:
     return scripted([Say(["wrong "]), Cut()], [Say(["right"])], on_interrupted="restart", retries=2)
 
 
-def test_what_may_be_taken_back_waits_until_its_step_has_ended() -> None:
+def test_text_that_may_be_retracted_waits_for_the_end_of_its_step() -> None:
     log, answer = logged(restarting())
     assert "retracted" in [event.type for event in log]
     voice = Voice()
@@ -83,7 +83,7 @@ def test_what_may_be_taken_back_waits_until_its_step_has_ended() -> None:
     assert text(heard(log)) == answer == "right"
 
 
-def test_a_sequence_is_heard_by_its_last_member_as_it_speaks() -> None:
+def test_a_sequence_streams_the_text_of_its_last_member() -> None:
     team = SequentialWorkflow([speaker("a"), paced("b", 3)], name="team")
     log, answer = logged(team)
     voice = Voice()
@@ -103,7 +103,7 @@ def test_a_sequence_is_heard_by_its_last_member_as_it_speaks() -> None:
     ],
     ids=["concurrent", "graph"],
 )
-def test_those_who_speak_at_once_are_heard_at_the_end(team: Any) -> None:
+def test_concurrent_members_are_sent_at_the_end(team: Any) -> None:
     log, answer = logged(team)
     voice = Voice()
     *before, last = [voice(event) for event in log]
@@ -112,13 +112,13 @@ def test_those_who_speak_at_once_are_heard_at_the_end(team: Any) -> None:
     assert "## " in answer
 
 
-def test_what_a_cut_workflow_has_said_is_heard_at_its_end() -> None:
+def test_a_cut_workflows_text_is_sent_at_its_end() -> None:
     log, answer = logged(ConcurrentWorkflow([paced("a", 30), paced("b", 20, 0.7)], name="team"), cancel_at=30)
     assert log[-1].type == "run.cancelled"
     assert text(heard(log)) == answer != ""
 
 
-def test_who_takes_over_goes_on() -> None:
+def test_the_agent_that_takes_over_continues() -> None:
     desk = scripted(Call("transfer_to_b"), name="a", handoffs=[speaker("b")])
     log, answer = logged(desk)
     assert "handoff" in [event.type for event in log]
@@ -126,12 +126,12 @@ def test_who_takes_over_goes_on() -> None:
     assert answer == "b says hi there."
 
 
-def test_an_agent_that_is_a_tool_is_not_heard() -> None:
+def test_an_agent_as_a_tool_is_not_sent() -> None:
     log, answer = logged(scripted(Call("b", {"task": "Go."}), [Say("Done.")], tools=[speaker("b")]))
     assert text(heard(log)) == answer == "Done."
 
 
-def test_an_answer_that_is_given_by_a_call_is_said_at_the_end() -> None:
+def test_an_answer_tool_call_is_sent_at_the_end() -> None:
     def calls(request: Any) -> list[Any]:
         return ["Thinking aloud. ", Call(request.tools[-1].name, {"result": 7})]
 
@@ -139,7 +139,7 @@ def test_an_answer_that_is_given_by_a_call_is_said_at_the_end() -> None:
     assert text(heard(log)) == answer
 
 
-def test_reasoning_is_its_own_and_its_parts_are_apart() -> None:
+def test_reasoning_is_separate_and_so_are_its_parts() -> None:
     async def look() -> str:
         """Look."""
         return "seen"
@@ -149,14 +149,14 @@ def test_reasoning_is_its_own_and_its_parts_are_apart() -> None:
     assert text(heard(log)) == "It is."
 
 
-def test_a_refusal_is_told_as_one() -> None:
+def test_a_refusal_is_sent_as_a_refusal() -> None:
     log = next(log for log in sample_logs().values() if any(getattr(event, "kind", "") == "refusal" for event in log))
     said = heard(log)
     assert text(said, "refusal")
     assert text(said) == shown_text(log)
 
 
-def test_a_failure_says_no_more_than_was_said() -> None:
+def test_a_failure_adds_no_text() -> None:
     agent = Agent(model=ScriptedModel([[Say("Half "), Wait(1), Fail(OSError("gone"))]]), retries=0)
     log, _ = logged(agent)
     assert log[-1].type == "run.failed"

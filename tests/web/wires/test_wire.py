@@ -52,7 +52,7 @@ def test_from_each_place_that_is_there_the_rest_is_read(texts: list[str], first:
     assert frames.find(len(texts) + 1) is None
 
 
-def test_what_has_long_been_read_is_let_go_of_but_not_under_a_reader() -> None:
+def test_read_events_are_dropped_unless_a_reader_needs_them() -> None:
     log, frames = a_log(["abcdefgh"] * 20), Frames(name, 0)
     frames.catch_up(log, 1)
     reader = frames.find(0)
