@@ -15,6 +15,7 @@ from typing import Any, cast
 import aiohttp
 import pytest
 import uvloop
+from aiohttp.client_proto import ResponseHandler
 
 from headwater.backends import transport
 from headwater.errors import ConfigurationError, ConnectionFailed
@@ -210,7 +211,15 @@ def test_the_installed_client_uses_the_fast_path(
         left.append(self.at_eof())
         return await public(self)
 
+    resume = ResponseHandler.resume_reading
+    resumed = []
+
+    def resume_reading(self: ResponseHandler, resume_parser: bool = True) -> None:
+        resumed.append(resume_parser)
+        resume(self, resume_parser)
+
     monkeypatch.setattr(aiohttp.StreamReader, "readany", readany)
+    monkeypatch.setattr(ResponseHandler, "resume_reading", resume_reading)
 
     async def main() -> None:
         for _ in range(3):
@@ -225,6 +234,7 @@ def test_the_installed_client_uses_the_fast_path(
 
     run(main())
     assert left == [True] * 3  # only for the end
+    assert not any(resumed)  # it was never paused
     assert server.connections == 1
 
 
@@ -425,6 +435,30 @@ def test_a_slow_reader_slows_the_server_down(serve: Serve, run: Callable[[Any], 
                 await asyncio.sleep(0.005)
         assert sent < 20_000_000
         reply.abort()
+
+    run(main())
+
+
+def test_a_slow_reader_that_continues_gets_everything(serve: Serve, run: Callable[[Any], Any]) -> None:
+    whole = bytes(range(256)) * 4 * 4096
+
+    def answer(client: socket.socket, number: int) -> None:
+        take(client)
+        client.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.sendall(in_chunks(*(whole[at : at + 4096] for at in range(0, len(whole), 4096))) + b"0\r\n\r\n")
+
+    server = serve(answer)
+
+    async def main() -> None:
+        reply = await transport.post(server.request())
+        data = b""
+        async with asyncio.timeout(SOON):
+            while not cast(Any, reply._response.content)._protocol._reading_paused:  # noqa: ASYNC110  # no event tells
+                await asyncio.sleep(0)
+            while piece := await reply.read():
+                data += piece
+        assert data == whole
+        reply.release()
 
     run(main())
 

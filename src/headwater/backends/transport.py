@@ -63,7 +63,7 @@ class Reply:
             pieces if isinstance(pieces, deque) and hasattr(response.content, "_wait") else None
         )
         if self._buffer is not None:
-            _forget_chunk_ends(response.content)
+            _read_faster(response.content)
         self.status = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
@@ -74,33 +74,24 @@ class Reply:
         in a way that HTTP can detect.
         """
         try:
-            return await (self._read() if self._buffer is not None else self._response.content.readany())
+            content, buffer = self._response.content, self._buffer
+            if buffer is None:
+                return await content.readany()
+            while not buffer:
+                if content.exception() is not None or content.is_eof():
+                    return await content.readany()
+                await content._wait("read")
+            if content.exception() is not None:  # `readany` would drop the bytes received before
+                data = b"".join(buffer)
+                buffer.clear()
+                return data
+            return content.read_nowait(-1)
         except _client_errors() as error:
             said = _reason(error)
         raise ConnectionFailed(
             f"The connection broke during the answer: {said}.",
             hint="The network or the provider cut it off; the partial answer is in the error's `response`.",
         )
-
-    async def _read(self) -> bytes:
-        """`readany`, with two differences.
-
-        It takes the pieces of one read one at a time, which costs half as much as all other processing; here they are
-        joined first. And if the connection broke, it drops the bytes received before; here they are returned.
-        """
-        content, buffer = self._response.content, self._buffer
-        assert buffer is not None
-        while not buffer:
-            if content.exception() is not None or content.is_eof():
-                return await content.readany()
-            await content._wait("read")
-        if len(buffer) > 1 or content.exception() is not None:
-            data = b"".join(buffer)
-            buffer.clear()
-            if content.exception() is not None:
-                return data
-            buffer.append(data)
-        return content.read_nowait(-1)
 
     async def read_error(self) -> bytes:
         """Returns the body of an error response as far as it arrived, up to MAX_ERROR_BODY_BYTES."""
@@ -199,14 +190,12 @@ async def post(request: HTTPRequest, *, connect: float | None = None) -> Reply:
     raise failed
 
 
-def _forget_chunk_ends(content: aiohttp.StreamReader) -> None:
-    """Stops recording where each HTTP chunk ends: only chunk-wise readers need it, and it costs a tenth of a token.
-
-    Reading ahead stays limited by bytes.
-    """
+def _read_faster(content: aiohttp.StreamReader) -> None:
+    """Replaces the parts of the client's reader that cost a token more than its decoding does."""
     # If a later aiohttp has another kind of reader, it is not changed: slower, but correct.
-    with contextlib.suppress(TypeError):
-        content.__class__ = _content_class()
+    if all(hasattr(content, name) for name in ("_buffer_offset", "_cursor", "_protocol", "_size", "_waiter")):
+        with contextlib.suppress(TypeError):
+            content.__class__ = _content_class()
 
 
 @cache
@@ -217,10 +206,25 @@ def _content_class() -> type[aiohttp.StreamReader]:
         __slots__ = ()
 
         def begin_http_chunk_receiving(self) -> None:
-            """Nothing."""
+            """Nothing: only chunk-wise readers need to know where each HTTP chunk ends."""
 
         def end_http_chunk_receiving(self) -> None:
-            """Nothing."""
+            """Nothing. Reading ahead stays limited by bytes."""
+
+        def read_nowait(self, n: int = -1) -> bytes:
+            """See the base class, which takes one piece after another, and resumes the connection after each one: that
+            runs the parser once more, without data. Here it is resumed if it was paused."""
+            if n != -1 or self._buffer_offset or self._waiter is not None or self.exception() is not None:
+                return super().read_nowait(n)
+            buffer = self._buffer
+            data = buffer[0] if len(buffer) == 1 else b"".join(buffer)
+            buffer.clear()
+            self._size -= len(data)
+            self._cursor += len(data)
+            protocol = self._protocol
+            if getattr(protocol, "_reading_paused", True):
+                protocol.resume_reading()
+            return data
 
     return Content
 

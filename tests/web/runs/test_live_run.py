@@ -295,6 +295,24 @@ async def test_a_led_run_is_driven_only_by_its_reader() -> None:
     check_log(list(live.log))
 
 
+def test_a_leader_looks_for_new_frames_once_a_pull(monkeypatch: pytest.MonkeyPatch) -> None:
+    words, looks = 100, 0
+    frames = LiveRun.frames
+
+    def counted(self: LiveRun, wire: Wire) -> Any:
+        nonlocal looks
+        looks += 1
+        return frames(self, wire)
+
+    async def main() -> None:
+        live = live_of(paced("a", words), "cancel", led=True)
+        assert await rest_of(live) == whole(live)
+
+    monkeypatch.setattr(LiveRun, "frames", counted)
+    run_virtual(main())
+    assert words < looks < 1.2 * words
+
+
 @virtual
 async def test_a_run_whose_leader_leaves_is_cancelled_and_ends() -> None:
     for seconds in (0.0, 1.5):

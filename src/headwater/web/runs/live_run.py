@@ -285,6 +285,7 @@ class Reading(AsyncIterator[bytes]):
     __slots__ = (
         "_at",
         "_block",
+        "_done",
         "_live",
         "_map",
         "_nap",
@@ -304,6 +305,8 @@ class Reading(AsyncIterator[bytes]):
         self._block: Block | None = None
         self._at = 0
         """Offset in the block."""
+        self._done = False
+        """Whether its last bytes were all that there are."""
         self._map: Map | None = None
         self._position = position
         """Position of the next event, while the reader uses its own map."""
@@ -329,6 +332,9 @@ class Reading(AsyncIterator[bytes]):
         """Returns the pending bytes, at most WRITE_BYTES, or a heartbeat after a long silence."""
         live = self._live
         self.given = False
+        leads = live.leader is self
+        if leads and self._done and not live.over:
+            await live.lead()  # only that makes more events visible
         while True:
             if data := self._take():
                 self.given = True
@@ -339,7 +345,7 @@ class Reading(AsyncIterator[bytes]):
                 continue
             if live.over:
                 raise StopAsyncIteration
-            if live.leader is self:
+            if leads:
                 await live.lead()
                 continue
             self._nap = nap = live.news()
@@ -390,6 +396,7 @@ class Reading(AsyncIterator[bytes]):
             block, at = block.next, 0
         data = bytes(block.data[at : at + WRITE_BYTES])
         self._block, self._at = block, at + len(data)
+        self._done = self._at == len(block.data) and block.next is None
         return data
 
     def _join(self, frames: Frames | None, position: int) -> bool:
