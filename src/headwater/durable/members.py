@@ -1,6 +1,6 @@
 """The agents and workflows whose runs can be driven in this process, by name, and the event loop of each.
 
-Owns two rules. A name has one declaration in a process: a run is stored under its agent's name alone, so a second
+Owns two rules. A name has one declaration in a process: a run is stored under its agent's name only, so a second
 declaration would continue the runs of the first. And a run that is continued here is driven on the loop in which its
 agent was last started from async code, while that loop runs.
 """
@@ -25,7 +25,7 @@ __all__ = ("Members", "driving_loop")
 def driving_loop() -> asyncio.AbstractEventLoop | None:
     """Returns the running event loop if runs may be driven on it.
 
-    None: in plain code, and below it. The loop that is kept for plain code stops between two calls.
+    None in sync code, because the loop that is kept for sync code stops between two calls.
     """
     loop = running_loop()
     return None if loop is None or is_kept(loop) else loop
@@ -80,7 +80,7 @@ def _differ(one: Drivable, other: Drivable) -> bool:
 
 
 def _hash(member: Drivable) -> str:
-    """The hash of its declaration, as its runs record it; empty where it has none, or cannot run here."""
+    """The hash of its declaration, as in the logs of its runs; empty if it has none, or cannot run here."""
     token = driven.set(True)
     try:
         run: Any = member.run_stream([Message.user("")], context={}).claim()

@@ -1,7 +1,7 @@
-"""Packing and deleting what is due in a journal, by every process that drives runs of it.
+"""Packs and deletes the runs of a journal that are due, in every process that drives its runs.
 
-Owns how often that is done, and how much at once. What is due is the store's to say (`RunLog.pack`, `RunLog.expire`),
-and any number of processes may do it at the same time.
+Owns how often that is done, and how much at once. The store decides which runs are due (`RunLog.pack`,
+`RunLog.expire`), and any number of processes may do it at the same time.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from headwater.journal.run_log import RunLog
 __all__ = ("keep_tidy", "tidy")
 
 TIDY_SECONDS: Final = 600.0
-"""Between two rounds: runs are packed an hour after their end, and kept for days. Before the first one as much time
-passes, so a process that lives for less does nothing of it."""
+"""Between two rounds: runs are packed an hour after their end, and kept for days. The first round is that much later
+than the start, so a shorter-lived process does none."""
 
 AT_ONCE: Final = 20
-"""Runs in one statement, so that nobody who appends waits for long."""
+"""Runs in one statement, so that appends do not wait long."""
 
 _logger = logging.getLogger("headwater.journal")
 
 
 async def tidy(log: RunLog) -> tuple[int, int]:
-    """Pack and delete all that is due. Returns how many runs were packed, and deleted. Raises JournalUnavailable."""
+    """Packs and deletes all runs that are due. Returns how many were packed and deleted. Raises JournalUnavailable."""
     packed = gone = 0
     while some := await log.pack(limit=AT_ONCE):
         packed += some
@@ -38,12 +38,12 @@ async def tidy(log: RunLog) -> tuple[int, int]:
 
 
 async def keep_tidy(open: Callable[[], Awaitable[RunLog]]) -> None:
-    """Tidy up now and then, for ever. Where the store does not answer, the next round does it."""
+    """Runs such rounds forever. If the store does not answer, the next round does the work."""
     while True:
-        await asyncio.sleep(TIDY_SECONDS * random.uniform(1.0, 1.5))  # processes that began together spread out
+        await asyncio.sleep(TIDY_SECONDS * random.uniform(1.0, 1.5))  # spread out processes that started together
         try:
             await tidy(await open())
         except JournalUnavailable:
-            pass  # who beats says so
+            pass  # the heartbeat reports it
         except HeadwaterError as error:
             _logger.error("The journal cannot be tidied: %s", error.message)

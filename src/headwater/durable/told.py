@@ -1,9 +1,9 @@
 """Notifies about a waiting run: calls a function or a webhook, once per question.
 
-Theory of operation. A run is let go only when its questions were told of. Until then a process drives it, which tries
-again, at growing intervals; where that one dies the run is due, and the next one tries. A question that was told of
-leaves a note in the inbox, so that no later drive tells of it again. Where the process dies between the two it is told
-again, under the same key.
+Theory of operation. A run is released only when the notifications of its questions were sent. Until then its process
+drives it and retries at growing intervals. If that process dies, the run is due, and the next one tries. A sent
+notification leaves a note in the inbox, so that no later drive sends it again. If the process dies between the two, it
+is sent again under the same key.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from headwater.providers.request import HTTPRequest
 __all__ = ("OnWaiting", "Telling", "checked_on_waiting")
 
 OnWaiting: TypeAlias = Callable[[Question], Any] | str
-"""Told of each question for which a run waits: a function, plain or async, or the URL of a webhook."""
+"""Receives each question for which a run waits: a function, sync or async, or the URL of a webhook."""
 
 WEBHOOK_SECONDS: Final = 30.0
 """Timeout in seconds of a webhook."""
@@ -52,10 +52,10 @@ def checked_on_waiting(value: Any) -> OnWaiting | None:
 
 
 class Telling:
-    """Tells of the questions of one run that is driven here, `pending` now. `letters` are those in its inbox.
+    """Notifies about the questions of one run that is driven here: `pending` now. `letters` are those in its inbox.
 
-    `stored` waits until the log is stored that has them. `failed` is called each time that someone could not be told,
-    and `told` when there is nothing left to tell.
+    `stored` waits until the log that contains them is stored. `failed` is called for each failed notification, and
+    `told` when all were sent.
     """
 
     def __init__(

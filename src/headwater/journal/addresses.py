@@ -1,9 +1,9 @@
 """The address of a store or a webhook as it may be shown: in an error, a log line, a repr.
 
 An address carries secrets in more than its password: a webhook's path often is one, and PostgreSQL takes passwords as
-parameters too. So what is known to be harmless is shown, and everything else is left out.
+parameters too. So only parts that are known to be harmless are shown.
 
-Owns that choice, for every address that durable runs are given; and that what a driver says of an address goes through
+Owns that choice for every address that durable runs use. Messages of a driver that may contain an address go through
 `without_address`. Pure.
 """
 
@@ -37,15 +37,15 @@ _SCHEME: Final = re.compile(r"[A-Za-z][A-Za-z\d+.-]+:")
 
 
 def is_postgres_url(url: str) -> bool:
-    """Whether it is a URL that PostgreSQL's client library reads as it is meant."""
+    """Whether it is a URL that PostgreSQL's client library parses as intended."""
     return _POSTGRES.fullmatch(url) is not None
 
 
 def shown(address: str) -> str:
     """The address without anything that may be secret.
 
-    A file is shown whole. Of PostgreSQL the user, the hosts, the database and harmless parameters are shown, of any
-    other URL the scheme and the host.
+    A file is shown completely. A PostgreSQL URL is shown with its user, hosts, database and harmless parameters, any
+    other URL with its scheme and host.
     """
     if (found := _POSTGRES.fullmatch(address)) is not None:
         user = "" if found["user"] is None else f"{found['user']}{':***' if found['password'] else ''}@"
@@ -78,10 +78,10 @@ def _parameter(written: str) -> str:
 
 
 def without_address(said: str, address: str) -> str:
-    """What was said of an address, with the address as it may be shown and without the secrets in it."""
+    """A message about an address, with the address as it may be shown and without its secrets."""
     said = said.replace(address, shown(address))
     secrets = {one for part in _hidden(address) for one in (part, unquote(part))} - {""}
-    for secret in secrets:  # drivers quote what they cannot read, however short it is
+    for secret in secrets:  # drivers quote what they cannot parse, however short it is
         said = said.replace(f'"{secret}"', f'"{HIDDEN}"').replace(f"'{secret}'", f"'{HIDDEN}'")
     return scrubbed(said, secrets)
 

@@ -1,11 +1,11 @@
 """Readers that follow runs: one query to the store for all of them, when something may have changed.
 
-Owns who waits for which logs and inboxes, and when the store is looked at. How the store is looked at, and how it is
-known that something has changed, is the store's.
+Owns the list of waiting readers, and when the store is queried. The query, and how a change is detected, belong to the
+store.
 
-A reader takes part in a look only while it waits: one that is slow is given more at once later, and nothing is queued
-for it. `version` counts the moments at which something may have changed; a reader that has not been looked at since
-the last of them is looked at.
+A reader takes part in a query only while it waits: a slow one gets more events at once later, and nothing is queued
+for it. `version` is increased whenever something may have changed; readers whose last query is older are included in
+the next one.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from headwater.journal.wording import unknown
 __all__ = ("Following", "Looked", "Wanted")
 
 Wanted = tuple[str, int]
-"""A run, and the number after which its log is wanted, or how many letters are known."""
+"""A run, with the number after which its log is requested, or the number of known letters."""
 
 RETRY: Final = 0.5
-"""Seconds until a store that did not answer is looked at again."""
+"""Seconds until a store that did not answer is queried again."""
 
 
 class Looked:
-    """What one look at the store found; what has no news is in none of these."""
+    """The result of one query; runs without news are in none of its fields."""
 
     __slots__ = ("letters", "missing", "pages")
 
@@ -37,10 +37,10 @@ class Looked:
         self.letters: dict[Wanted, tuple[list[Letter], bool]] = {}
         """The whole inbox, and whether the run is over."""
         self.missing: set[str] = set()
-        """Runs that are not there."""
+        """Runs that do not exist."""
 
     def add_page(self, wanted: Wanted, page: Page) -> None:
-        """Keep a page that says something: events, a reset, or that the run is over."""
+        """Keeps a page that has events, a reset, or the end of the run."""
         if page.spans or page.reset or page.done:
             self.pages[wanted] = page
 
@@ -50,7 +50,7 @@ class _Follower:
 
     def __init__(self) -> None:
         self.seen = -1
-        """The version at which it was looked at last."""
+        """The version at its last query."""
         self.pages: frozenset[Wanted] = frozenset()
         self.letters: frozenset[Wanted] = frozenset()
         self.future: asyncio.Future[Looked] | None = None
@@ -59,8 +59,8 @@ class _Follower:
 class Following:
     """The followers in one event loop.
 
-    `look` looks at the store for all that is wanted; while somebody waits, `changed` is asked every `interval()`
-    seconds whether something may have changed.
+    `look` queries the store for all waiting readers. While there are any, `changed` is called every `interval()`
+    seconds and returns whether something may have changed.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Following:
         return {run for one in self._waiting for run, _ in one.pages | one.letters}
 
     def bump(self) -> None:
-        """Something may have changed."""
+        """Notes that something may have changed."""
         self._version += 1
         self._stir()
 

@@ -61,7 +61,7 @@ LetterKind: TypeAlias = Literal["answer", "steer", "cancel", "note"]
 """A note is for the next driver and is not delivered to the run."""
 
 WAKING: Final[tuple[LetterKind, ...]] = ("answer", "cancel")
-"""The letters for which a waiting run is driven again; steering waits until it is."""
+"""The letters that make a waiting run due; a steering message waits until the run is driven."""
 
 
 # --- input
@@ -73,16 +73,16 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent: str
     """The name under which a worker finds the agent."""
     body: msgspec.Raw = msgspec.Raw(b"null")
-    """The task, context and options, as JSON: the driver's, unread by stores."""
+    """The task, context and options, as JSON: for the driver; stores do not read it."""
     thread: str | None = None
     """The conversation that the run is part of; a thread's runs are driven one at a time, in order of creation."""
     queue: str = "default"
     priority: int = 0
     not_before: float | None = None
-    """Unix seconds of the store's clock before which it is not driven."""
+    """It is not driven before this time, in Unix seconds of the store's clock."""
     labels: dict[str, str] = {}
     keep: float | None = None
-    """Seconds after its end for which it is kept; None is for ever."""
+    """How many seconds it is kept after its end; None keeps it forever."""
     deltas: bool = True
     """Whether a packed log keeps its deltas."""
 
@@ -105,8 +105,8 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
     wake_at: float | None = None
     """With `state="waiting"`: when the run is driven again without an answer."""
     heard: int = 0
-    """With `state="waiting"`: how many letters that wake (`WAKING`) the driver had read. Where there are more by now,
-    the run is due at once."""
+    """With `state="waiting"`: how many letters that wake (`WAKING`) the driver had read. If there are more by now, the
+    run is due at once."""
     outcome: str = ""
     """With an end: the outcome, in a word or a line."""
     said: tuple[bytes, ...] = ()
@@ -125,7 +125,7 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
         return data
 
 
-# --- received events out
+# --- events
 
 
 class Conflict(Exception):
@@ -184,10 +184,10 @@ class Page(msgspec.Struct, frozen=True):
     after: int
     """The position for the next read."""
     reset: bool = False
-    """Whether the reader has to forget what it holds: the page begins with the log's first event.
+    """Whether the reader has to discard what it has read: the page starts with the log's first event.
 
-    So it is where the number that it gave lies past the log's end (the store was restored from a backup, or lost its
-    last writes), or inside what trimming has dropped.
+    True if the reader's position is past the log's end (the store was restored from a backup, or lost its last writes),
+    or inside a part that trimming dropped.
     """
 
     @property
@@ -214,7 +214,7 @@ class RunInfo(msgspec.Struct, frozen=True, kw_only=True):
     state: State
     key: str | None
     end: int
-    """The number of events in its log, which is the number of the next one."""
+    """The number of events in its log, which is also the number of the next event."""
     owner: str | None
     """The worker that drives it, or drove it last."""
     drives: int
@@ -294,18 +294,18 @@ class RunLog(Protocol):
     async def create(
         self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
     ) -> Created:
-        """Store a run that is to be driven. A known id, or a key that a run of the agent has, creates nothing and
-        changes nothing: it tells which run stands. Two agents may have runs of the same key.
+        """Creates a run to drive. A known id, or a key that a run of the agent already has, changes nothing and returns
+        that run. Two agents may have runs with the same key.
 
-        Raises ThreadBusy where another run of the thread is open; with `when_busy="queue"` the run waits its turn.
+        Raises ThreadBusy if another run of the thread is open; with `when_busy="queue"` the run waits for its turn.
         """
         ...
 
     async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
-        """Append batches of different logs, each on its own: one that is refused does not touch the others.
+        """Appends batches of different logs, each independently: a refused one does not affect the others.
 
-        A batch that stands already as it is given, under the same `by`, was stored before: the answer is its end.
-        Raises UnknownRun where one of the runs is not there; the others are stored.
+        A batch that is already stored, unchanged and under the same `by`, returns its end again. Raises UnknownRun if
+        one of the runs does not exist; the others are stored.
         """
         ...
 
@@ -317,19 +317,20 @@ class RunLog(Protocol):
         raise done
 
     async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
-        """The events after that number: whole batches until there are `limit` events, at least one. UnknownRun."""
+        """Returns the events after that number: complete batches until there are `limit` events, at least one batch.
+        Raises UnknownRun."""
         ...
 
     def tail(self, run: str, after: int = -1) -> AsyncGenerator[Page, None]:
-        """The log from there on, and what is appended to it, as it is stored; it ends once the run is over.
+        """Yields the log from there on, and what is appended to it, as it is stored, until the run has ended.
 
-        A reader that is slow holds up nobody: it is given larger pages. Raises UnknownRun, also where the run is
-        deleted meanwhile. While the store does not answer it goes on trying.
+        A slow reader delays no one: it gets larger pages. Raises UnknownRun, also if the run is deleted meanwhile. It
+        retries while the store does not answer.
         """
         return self.tail_many({run: after})
 
     def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
-        """Several logs at once, each after the number given: one look at the store for all. It ends with the last."""
+        """Yields several logs at once, each after its number, with one query for all. It ends with the last one."""
         ...
 
     async def info(self, run: str) -> RunInfo:
@@ -361,18 +362,18 @@ class RunLog(Protocol):
     # the inbox
 
     async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
-        """Say something to a run. The first letter under a key stands; the same letter again is the same post.
+        """Posts a message to a run. The first letter with a key is kept; posting the same letter again has no effect.
 
-        A waiting run becomes due for a letter that wakes. Raises UnknownRun, and RunEnded where it is over.
+        A letter that wakes makes a waiting run due. Raises UnknownRun, and RunEnded if the run has ended.
         """
         ...
 
     async def inbox(self, run: str) -> list[Letter]:
-        """All letters to the run, in order of their ids. Read it whole each time, never from a position."""
+        """Returns all letters to the run, in order of their ids. Read all of them each time, never from a position."""
         ...
 
     def letters(self, run: str) -> AsyncGenerator[list[Letter], None]:
-        """The whole inbox, and again each time that it has grown, until the run is over or deleted."""
+        """Yields the whole inbox, and again each time it has grown, until the run has ended or is deleted."""
         ...
 
     # workers and due runs
@@ -396,33 +397,33 @@ class RunLog(Protocol):
     async def due(
         self, *, agents: Iterable[str] | None = None, dead_after: float = 10.0, limit: int = 100
     ) -> list[Due]:
-        """The open runs that nobody drives and somebody should, oldest first; of these agents, or of any (None).
+        """Returns the open runs without a driver that are due, oldest first; of these agents, or of any (None).
 
-        That is: not begun `dead_after` seconds after it was created or its `not_before` came; waiting, and its
-        `wake_at` has come or a letter that wakes; running, and its owner has not beaten for `dead_after` seconds. A
-        run that waits for its turn in a thread is not due.
+        A run is due if it has not started `dead_after` seconds after its creation or its `not_before`; if it is waiting
+        and its `wake_at` has passed or it got a letter that wakes; or if it is running and its owner has sent no
+        heartbeat for `dead_after` seconds. A run that waits for its turn in a thread is not due.
         """
         ...
 
     # retention
 
     async def pack(self, *, after: float = 3600.0, limit: int = 100) -> int:
-        """Make one compressed row of each log that ended `after` seconds ago. Returns how many were packed."""
+        """Compresses each log that ended `after` seconds ago into one row. Returns how many were packed."""
         ...
 
     async def expire(self, *, limit: int = 100) -> int:
-        """Delete what has been kept for long enough (`Request.keep`); a thread goes as a whole. Returns how many.
+        """Deletes runs whose `Request.keep` has passed; a thread is deleted as a whole. Returns how many.
 
-        Workers that have not beaten for a day are forgotten.
+        Workers without a heartbeat for a day are removed.
         """
         ...
 
     async def delete(self, run: str) -> bool:
-        """Delete a run: its log, its inbox, what it said in its thread. Returns whether it was there."""
+        """Deletes a run: its log, its inbox, its messages in its thread. Returns whether it existed."""
         ...
 
     async def delete_thread(self, thread: str) -> int:
-        """Delete a thread and all its runs. Returns how many runs it had."""
+        """Deletes a thread and all its runs. Returns how many runs it had."""
         ...
 
     async def close(self) -> None:
@@ -433,7 +434,7 @@ class RunLog(Protocol):
 async def answer(log: RunLog, run: str, question: str, body: Mapping[str, Any]) -> Letter:
     """Posts the answer to a question; `body["by"]` says who answers.
 
-    Raises AlreadyAnswered where another answer stands, RunEnded, UnknownRun.
+    Raises AlreadyAnswered if another answer is stored, RunEnded, UnknownRun.
     """
     posted = await log.post(run, "answer", question, msgspec.json.encode(body))
     if posted.ours:

@@ -1,12 +1,12 @@
-"""What the runs of an event loop say, on its way to the store: grouped by commit, in order, refused or stored.
+"""The events of an event loop's runs on their way to the store: grouped by commit, in order, refused or stored.
 
-Theory of operation. A run hands its events to its `Writing` as they are appended, and says where a batch is whole. One
-append is under way at a time; while it is, whatever comes gathers, over all runs, and is the next one. There is no
-timer. An append whose outcome is unknown is made again: where its batches stand already under the same name, the store
-says so, and where somebody else's stand, it refuses them. A run whose batch was refused is another's by now: `lost` is
-called, and nothing of it is stored any more.
+Theory of operation. A run passes its events to its `Writing` as they are appended, and marks where a batch is complete.
+Only one append runs at a time; the events of all runs that arrive meanwhile are the next one. There is no timer. An
+append whose outcome is unknown is repeated: if its batches are already stored under the same name, the store says so;
+if the place is taken by another writer, it refuses them. A run whose batch was refused is driven by another process:
+`lost` is called, and nothing of it is stored any more.
 
-Owns what is not stored yet, and who waits until it is. It must never decide what becomes of a run.
+Owns the events that are not stored yet, and their waiters. It must never decide what happens to a run.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ LONGEST_PAUSE: Final = 2.0
 """The longest of these pauses, in seconds."""
 
 Begin: TypeAlias = Callable[[RunLog], Awaitable[None]]
-"""What comes before the first batch: the run is created."""
+"""Awaited before the first batch: creates the run."""
 
 Lost: TypeAlias = Callable[[HeadwaterError], None]
-"""Told, once, that nothing more of the run can be stored."""
+"""Called once when nothing more of the run can be stored."""
 
 
 class Writing:
     """The log of one tree of runs on its way to the store; see `runtime.log.Journal`.
 
-    `first` is where the log ends that is gone on with, `by` who appends. `owner` is the worker that drives the run from
-    the first batch on. `begin` is awaited before that, `ended` is called when nothing more is appended. `said` returns
-    the encoded messages that the run adds to its thread.
+    `first` is the end of the log that is continued, `by` the writer. `owner` is the worker that drives the run from the
+    first batch on. `begin` is awaited before that, `ended` is called when nothing more is appended. `said` returns the
+    encoded messages that the run adds to its thread.
     """
 
     def __init__(
@@ -76,12 +76,12 @@ class Writing:
         """The number of the first event that waits."""
         self._events: list[Event] = []
         self._whole = 0
-        """How many of those belong to batches that are whole."""
+        """How many of those belong to complete batches."""
         self._held = 0
         """How many of those at the end are held back."""
         self._waits: tuple[float | None, int] | None = None
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
-        """Waiters for the storing of the log up to a number."""
+        """Waiters until the log is stored up to a number."""
 
     # --- called by the run
 
@@ -103,13 +103,13 @@ class Writing:
         return None if seq < self.stored_until or self.error is not None else self._until(seq + 1)
 
     def hold_back(self, kind: type[Event]) -> None:
-        """Store what was said up to the last event of this kind, and that one only when it is released."""
+        """Stores the events up to the last one of this kind, and that one only when it is released."""
         at = next((at for at in range(len(self._events), 0, -1) if isinstance(self._events[at - 1], kind)), 0)
         self._held = len(self._events) - at + 1 if at else 0
         self.whole()
 
     def release(self) -> None:
-        """Hold nothing back any more: what was held back is whole, and is stored."""
+        """Releases the events that are held back: they are complete, and are stored."""
         if self._held:
             self._held = 0
             self.whole()
@@ -122,19 +122,19 @@ class Writing:
             self._ended()
 
     def waits(self, until: float | None, heard: int) -> None:
-        """The process lets go of the run with what is not stored yet: it waits, at the longest `until`.
+        """Releases the run with the events that are not stored yet: it waits, at the longest until `until`.
 
-        `heard` is how many letters that wake were read; where there are more, the run is due at once.
+        `heard` is how many letters that wake were read; if there are more, the run is due at once.
         """
         self._waits = until, heard
 
     @property
     def idle(self) -> bool:
-        """Whether all that is whole has been stored, or never will be."""
+        """Whether all complete batches are stored, or never will be."""
         return self.error is not None or (not self._whole and self._at == self.stored_until)
 
     async def settle(self) -> None:
-        """Wait until all that is whole has been stored, or never will be."""
+        """Waits until all complete batches are stored, or never will be."""
         if not self.idle:
             await self._until(self._at + self._whole)
 
@@ -146,7 +146,7 @@ class Writing:
     # --- called by the writer
 
     def take(self) -> Batch | None:
-        """The batch that is appended next; None where there is none. Raises InvalidRecord."""
+        """The batch to append next, or None. Raises InvalidRecord."""
         if not self._whole or self.error is not None:
             return None
         events, self._events = self._events[: self._whole], self._events[self._whole :]
@@ -163,7 +163,7 @@ class Writing:
         return Batch(run=self.run, first=first, lines=tuple(map(encode, events)), by=self._by, **more)
 
     def done(self, end: int) -> None:
-        """The log is stored to there."""
+        """Notes that the log is stored up to there."""
         self.stored_until = end
         if self._waiting:
             self._wake()
@@ -209,14 +209,14 @@ class Writer:
         """Marks it as having events to store."""
         self._dirty[writing.run] = writing
         if self._task is None:
-            # In plain code a run is left while its loop stands idle, which turns again to settle it.
+            # In sync code a run is left while its loop is idle; the loop runs again to settle it.
             self._loop = running_loop() or self._loop
             assert self._loop is not None
             self._task = self._loop.create_task(self._work(), name="headwater writer")
             self._task.add_done_callback(self._ended)
 
     async def settle(self) -> None:
-        """Wait until all is stored that can be."""
+        """Waits until everything that can be stored is stored."""
         if self._task is not None:
             await asyncio.wait([self._task])
 
@@ -246,13 +246,13 @@ class Writer:
         self._task = None
 
     async def _store(self, log: RunLog, taken: dict[str, Writing]) -> None:
-        """Append what these have to say, again and again until the store has answered."""
+        """Appends the batches of these, repeatedly until the store has answered."""
         batches: dict[str, Batch] = {}
         for run, writing in taken.items():
             try:
                 if (batch := writing.take()) is not None:
                     batches[run] = batch
-            except HeadwaterError as error:  # it holds what has no JSON form
+            except HeadwaterError as error:  # it contains a value without a JSON form
                 writing.refused(error)
         pause, cancelled = FIRST_PAUSE, False
         while batches:
@@ -267,7 +267,7 @@ class Writer:
                     cancelled = True
                 pause = min(2 * pause, LONGEST_PAUSE)
             except asyncio.CancelledError:
-                # The loop is to end: what has been said is stored first, in one more try.
+                # The loop is ending: pending events are stored first, in one more try.
                 if cancelled:
                     raise
                 cancelled = True

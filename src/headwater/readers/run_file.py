@@ -5,7 +5,7 @@
     for chunk in file.play():
         print(chunk.content, end="")
 
-Owns the file: its place, when it is written, and who may read it. `events.saved` owns its content.
+Owns the file: its path, when it is written, and its permissions. `events.saved` owns its content.
 """
 
 from __future__ import annotations
@@ -276,7 +276,7 @@ def _check_agent(agent: Any, method: str) -> None:
 
 
 def _check_replaceable(path: Path, run: str) -> None:
-    """Raises ConfigurationError if the file at `path` holds something that cannot be had again."""
+    """Raises ConfigurationError if the file at `path` contains something that cannot be recovered."""
     try:
         if path.is_symlink() or not path.is_file() or not path.stat().st_size:
             return

@@ -1,8 +1,8 @@
-"""What is said from here to a run through something that has to be awaited: a server, or a journal.
+"""Messages to a run that have to be sent by awaiting something: a request to a server, or a write to a journal.
 
-In plain code it has arrived when the call returns, and a refusal is raised there. In async code nothing may block the
-event loop: it is sent meanwhile, one after the other, and a refusal goes to `failed`. Owns this difference and what is
-on its way; it does not know what is said.
+In sync code the message has arrived when the call returns, and a rejection is raised there. In async code nothing may
+block the event loop: messages are sent in the background, one after another, and a rejection goes to `failed`. Owns
+this difference and the messages on their way; it does not depend on their content.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ ARRIVAL_SECONDS: Final = 60.0
 """How long a thread waits for its message to arrive: longer than the timeout of a request."""
 
 Failed: TypeAlias = Callable[[HeadwaterError], None]
-"""Called in the loop's own thread with what could not be said in async code."""
+"""Called in the loop's own thread with the error of a message that was sent in async code."""
 
 
 class Blocking(Protocol):
@@ -40,7 +40,7 @@ class Blocking(Protocol):
 
 
 class Sending:
-    """What one reader says to one run."""
+    """The messages of one reader to one run."""
 
     def __init__(self, blocking: Blocking) -> None:
         self._blocking = blocking
@@ -55,9 +55,9 @@ class Sending:
         loop: asyncio.AbstractEventLoop | None = None,
         thread: int = 0,
     ) -> None:
-        """Says what the coroutine says. `loop` and `thread` are those in which the run is read, if it is.
+        """Sends the message with the coroutine. `loop` and `thread` are those in which the run is read, if any.
 
-        Raises in plain code what the coroutine raises.
+        Raises the coroutine's exception in sync code.
         """
         if not self._blocking.blocks():
             loop = loop if loop is not None else asyncio.get_running_loop()
@@ -71,7 +71,7 @@ class Sending:
             self._blocking.wait(make(), loop)
 
     def meanwhile(self, make: Callable[[], Coroutine[Any, Any, None]], failed: Failed) -> None:
-        """Says it after what was said before, in the loop's own thread."""
+        """Sends it after the earlier messages, in the loop's own thread."""
         task = asyncio.ensure_future(self._in_turn(make, failed))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
@@ -87,5 +87,5 @@ class Sending:
 
     @property
     def under_way(self) -> tuple[asyncio.Task[None], ...]:
-        """What has not arrived yet."""
+        """The messages that have not arrived yet."""
         return tuple(task for task in self._under_way if not task.done())

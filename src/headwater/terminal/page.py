@@ -47,13 +47,13 @@ LINES_OF_A_RESULT: Final = 10
 """Maximum lines of a tool's result if more than its first line is shown."""
 
 ROOM_SHARE: Final = 8
-"""What is open scrolls away once this part of the screen would hold more of it: each time it is read anew."""
+"""The part of the screen that open text may fill before it scrolls away; open text is parsed again with each change."""
 
 WORDS_QUOTED: Final = 6
 """Number of quoted words of retracted text that cannot be erased: enough to find it."""
 
 _MARKS: Final = re.compile(r"[#*_`>|~]")
-"""Of Markdown, which are not to be seen in what is shown."""
+"""Marks of Markdown that are not visible in the rendered text."""
 
 _VOICES: Final = {"refusal": ("warning", "Refused: "), "reasoning": ("dim", "")}
 
@@ -63,7 +63,7 @@ class Signs(NamedTuple):
 
     header: str
     line: str
-    """Under the header, all over the width."""
+    """Below the header, across the whole width."""
     rule: str
     spinner: str
     tool: str
@@ -108,14 +108,14 @@ class Page:
         """The open rows and their width; None after a change."""
 
     def get_ready(self) -> None:
-        """Import now what an answer is drawn with, which takes a moment."""
+        """Imports the modules that draw an answer, which takes a moment."""
         if self._look.markdown:
             Markdown(lambda: self._width).add("")
 
-    # --- what happens
+    # --- items
 
     def take(self, items: Sequence[Item], now: float) -> None:
-        """Take in what has happened; `now` is in seconds, of any clock."""
+        """Adds an item; `now` is in seconds, of any clock."""
         for item in items:
             if item.__class__ is Said:
                 self._said(item, now)
@@ -176,7 +176,7 @@ class Page:
 
     def _header(self, name: str, loops: int) -> None:
         self._add("header", [(Span(f"{self._signs.header}Agent: {one_line(name)} | Loops: {loops}", "strong"),)])
-        self._record.append((Span("", "rule"),))  # as wide as the terminal is when it is drawn
+        self._record.append((Span("", "rule"),))  # it gets the width of the terminal when it is drawn
 
     def _tool(self, item: ToolEnded) -> None:
         mark = (Span(f"{self._signs.tool} ", "bad" if item.error is not None else "good"),)
@@ -211,7 +211,7 @@ class Page:
         self._add("note", [(Span(f"{mark} " if at == 0 else hang, style), *row) for at, row in enumerate(rows)])
 
     def _withdrawn(self, item: Withdrawn) -> None:
-        """Wipe away what is open, and say so of what cannot be."""
+        """Erases open text, and adds a line about text that cannot be erased."""
         self._open = None
         if self._words is not None and self._words.retract(item.text):
             return
@@ -230,9 +230,9 @@ class Page:
             self._add("footer", _kept_together(told, self._signs.dot, self._width))
         elif (cut := CUT_SHORT.get(item.reason)) is not None and not self._look.footer:
             self._note(cut, "warning")
-        self._last = "another" if item.outcome == "waiting" else ""  # a question came in between
+        self._last = "another" if item.outcome == "waiting" else ""  # there was a question in between
 
-    # --- rows that are done
+    # --- finished rows
 
     def _add(self, kind: str, rows: Sequence[Row]) -> None:
         """Adds finished rows, after an empty one if the kind changes."""
@@ -248,7 +248,7 @@ class Page:
         self._last = kind
 
     def _finish(self) -> None:
-        """What is open is done."""
+        """Finishes the open rows."""
         if self._words is not None:
             self._keep(self._words.finish())
             self._words = None
@@ -261,7 +261,7 @@ class Page:
     # --- drawing
 
     def draw(self, columns: int, lines: int, now: float) -> tuple[str, list[str]]:
-        """What to write above for good, as whole lines; and the rows that stand below it now."""
+        """Returns the finished rows to write as complete lines, and the open rows below them."""
         if columns != self._columns:
             self._columns, self._width, self._open = columns, min(columns, MOST_COLUMNS), None
         if self._words is not None:
@@ -303,11 +303,11 @@ class Page:
     # --- the live lines
 
     def waits(self, now: float) -> bool:
-        """Whether a line is shown that moves."""
+        """Whether an animated line is shown."""
         return self.running and (bool(self._acts) or self.silent(now))
 
     def silent(self, now: float) -> bool:
-        """Whether no word has come for so long that it is said who is waited for."""
+        """Whether no text was received for so long that a line says what the run waits for."""
         return now - self._spoke >= SECONDS_OF_SILENCE - 0.001
 
     def _live_lines(self, now: float) -> list[Row]:
@@ -346,7 +346,7 @@ class Page:
 
 
 def _kept_together(spans: Sequence[Span], dot: str, width: int) -> list[Row]:
-    """Rows that are broken at the dots alone, where each of the pieces between them fits; no row ends with one."""
+    """Breaks rows only at the dots, if each of the pieces between them fits; no row ends with a dot."""
     rows: list[Row] = []
     for text, style in spans:
         open_ = ""

@@ -125,7 +125,7 @@ class LoopBegan(Item, frozen=True, gc=False):
 
 
 class HandedOver(Item, frozen=True, gc=False):
-    """Another agent has the conversation now."""
+    """Another agent took over the conversation."""
 
     to: str
     note: str = ""
@@ -171,10 +171,10 @@ LEAD: Final = "\n\n"
 
 
 class RunView:
-    """Reads the events of a tree of runs and shows the outermost: what its members say is theirs to show.
+    """Reads the events of a tree of runs and shows the outermost run; its members have views of their own.
 
-    `live` shows words as they come, and otherwise the answer when it is whole. A view may see one run after another,
-    as in a conversation; it is begun once. `past` are the events before those to be shown, where a log is gone on with.
+    With `live` text is shown while it is generated, otherwise the answer when it is complete. A view may show several
+    runs in turn, as in a conversation; it is started once. `past` are the earlier events of a resumed log.
     """
 
     def __init__(self, name: str, *, loops: int = 1, live: bool = True, past: Iterable[Event] = ()) -> None:
@@ -187,7 +187,7 @@ class RunView:
         self._voices: dict[int, Voice] = {}
         self._lead = ""
         self._calls: dict[str, str] = {}
-        """A phrase for each call of this step, from its first word to its tool's end."""
+        """A phrase for each call of this step, from its first event to its tool's end."""
         self._acts: dict[str, Act] = {}
         self._answer_tool = ""
         self._answers: dict[str, str] = {}
@@ -197,7 +197,7 @@ class RunView:
         self._model = ""
         self._loop = 1
         self._step: list[str] = []
-        """The words of the open step, as they came: what may be taken back."""
+        """The text of the open step, in pieces: it may be retracted."""
         self._broken: Noted | None = None
         """The failure of the attempt, which is shown when it is known whether its text is retracted."""
         self._account = _Account()
@@ -208,7 +208,7 @@ class RunView:
         """Returns the items to show for `event`, in order."""
         if event.run != self._run:
             if self._run is not None or not isinstance(event, RunStarted):
-                return _NOTHING  # a run inside this one, or what is left of one that is over
+                return _NOTHING  # a run inside this one, or a late event of one that has ended
             return self._begin(event)
         if self._fold is not None:
             return self._gather(event)
@@ -228,7 +228,7 @@ class RunView:
         return (*first, *self.feed(event), *self._waits())
 
     def _gather(self, event: Event) -> tuple[Item, ...]:
-        """The whole answer, once it is over; until then, what is under way."""
+        """The complete answer once the run has ended; until then, the current activities."""
         assert self._fold is not None
         self._fold.add(event)
         handler = _HANDLERS.get(event.__class__)
@@ -307,7 +307,7 @@ class RunView:
         acts, said = dict(self._acts), "".join(self._step)
         self._forget()
         self._acts.update(acts)
-        said = said[max(len(said) - event.chars, 0) :]  # the lead, which counts too, is not among the words
+        said = said[max(len(said) - event.chars, 0) :]  # the lead counts too, but is not in the text
         self._account.withdrawn(len(said))
         return (Withdrawn(event.chars, event.cause, said), *self._tell_broken())
 
@@ -342,7 +342,7 @@ class RunView:
                 self._answers[event.call] = msgspec.json.encode(event.arguments).decode()
             self._acts[event.call] = Act(event.call, "tool", phrase)
             return self._working()
-        # Its result is part of the provider's own answer, or the client's business: no end of it comes by here.
+        # Its result is part of the provider's answer, or belongs to the client: there is no event for its end.
         self._drop(event.call)
         return (*self._waits(event.call), Noted(notes.run_by(phrase, event.by)))
 
@@ -435,7 +435,7 @@ class RunView:
 
 
 class _Account:
-    """When a run began and first spoke, for how long it spoke, and how much of what it said stands."""
+    """When a run started and sent its first output, how long it streamed, and how much of its text remains."""
 
     __slots__ = ("at_once", "begun", "first", "kept", "last", "since", "spoken", "step", "step_spoken")
 
@@ -447,17 +447,17 @@ class _Account:
         self.last = begun
         """When the last part of the answer arrived."""
         self.spoken = 0.0
-        """Seconds from the first to the last of each step that is over; tools and people are not waited for in them."""
+        """Seconds from the first to the last output of each finished step, without waiting for tools and people."""
         self.step_spoken = 0.0
         self.at_once = 0
-        """Tokens of steps that came in one piece: they tell nothing of how fast the others were."""
+        """Tokens of steps that arrived in one piece, which say nothing about the speed."""
         self.kept = 0
-        """Characters of the steps that are over."""
+        """Characters of the finished steps."""
         self.step = 0
-        """Those of the open step, which may be taken back."""
+        """Characters of the open step, which may be retracted."""
 
     def spoke(self, event: Event) -> None:
-        """Something of the answer has come."""
+        """Notes that a part of the answer arrived."""
         if self.since is None:
             self.since = event.time
         if self.first is None:

@@ -64,7 +64,7 @@ def codes(style: str, *, color: bool = True) -> str:
 
 
 def painted(row: Iterable[Span], *, color: bool = True) -> str:
-    """The row with escape codes; each span ends its own style, so that rows can be cut and put together."""
+    """The row with escape codes; each span ends its own style, so that rows can be cut and joined."""
     told = []
     for text, style in row:
         code = codes(style, color=color) if style else ""
@@ -73,7 +73,7 @@ def painted(row: Iterable[Span], *, color: bool = True) -> str:
 
 
 def wrapped(spans: Sequence[Span], width: int) -> list[Row]:
-    """Rows of at most `width` cells, broken between words where it can be, and at each newline."""
+    """Rows of at most `width` cells, broken between words if possible, and at each newline."""
     rows: list[Row] = []
     for line in _lines(spans):
         text = plain(line)
@@ -82,7 +82,7 @@ def wrapped(spans: Sequence[Span], width: int) -> list[Row]:
 
 
 def folded(row: Row, width: int) -> list[Row]:
-    """The row as a terminal folds it: at the edge, wherever that is."""
+    """The row wrapped as a terminal does it: at the edge, also within a word."""
     if row_cells(row) <= width:
         return [row]
     text, at = plain(row), 0
@@ -95,7 +95,7 @@ def folded(row: Row, width: int) -> list[Row]:
 
 
 def cut_row(row: Row, width: int, mark: str = "…") -> Row:
-    """The row in at most `width` cells, with `mark` at its end where something is missing."""
+    """The row in at most `width` cells, with `mark` at its end if it was cut."""
     if row_cells(row) <= width:
         return row
     end = cut(plain(row), max(width - cells(mark), 0))

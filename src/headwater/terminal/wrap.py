@@ -25,12 +25,12 @@ _WIDE: Final = (
     "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60\uffe0-\uffe6"
     "\U0001f300-\U0001faff\U00020000-\U0003fffd"
 )
-_CLOSING: Final = "、。，．！？：；）」』】》〉〕…"  # noqa: RUF001 - what must not begin a row
+_CLOSING: Final = "、。，．！？：；）」』】》〉〕…"  # noqa: RUF001 - characters that must not start a row
 _PIECES: Final = re.compile(f" +|[^ {_WIDE}]+|[{_WIDE}][{_CLOSING}]*")
 
 # Characters that change the direction of writing or join their neighbors (a family of emoji, a flag's colours,
-# the emoji form of a sign): terminals differ in what they make of them, and a row whose width nobody knows breaks the
-# frame around it. Without them each character stands for itself, and as wide as everyone's tables say.
+# the emoji form of a sign): terminals differ in how they show them, and a row of unknown width breaks the frame
+# around it. Without them each character has the width that all tables give it.
 _UNSETTLED: Final = dict.fromkeys(
     (
         0x00AD,
@@ -62,7 +62,7 @@ def cells(text: str) -> int:
 
 
 def cut(text: str, room: int) -> int:
-    """How many characters of `text` fit in `room` cells, marks that stand over the last of them included."""
+    """How many characters of `text` fit in `room` cells, including combining marks after the last of them."""
     if text.isascii():
         return min(room, len(text))
     for at, character in enumerate(text):
@@ -73,10 +73,10 @@ def cut(text: str, room: int) -> int:
 
 
 def breaks(text: str, width: int) -> list[tuple[int, int]]:
-    """A line of text in rows of at most `width` cells: where each begins and ends, in characters.
+    """Splits a line of text into rows of at most `width` cells: the start and end of each, in characters.
 
-    It is broken between words, the spaces there left out, and in a word only where that is wider than a row. Spaces at
-    the beginning of the line stay.
+    It breaks between words and drops the spaces there; a word is broken only if it is wider than a row. Spaces at the
+    start of the line are kept.
     """
     width = max(width, 2)
     if len(text) <= width and text.isascii():
@@ -115,7 +115,7 @@ def breaks(text: str, width: int) -> list[tuple[int, int]]:
 class Wrapped:
     """Streaming text in rows of at most `width` cells, wrapped between words if possible.
 
-    However the text comes in pieces, the rows are the same. Several empty rows become one.
+    The rows do not depend on how the text is split into pieces. Several empty rows become one.
     """
 
     def __init__(self, width: int) -> None:
@@ -123,7 +123,7 @@ class Wrapped:
         self._rows: deque[str] = deque(maxlen=ROWS_KEPT)
         self._open = ""
         self._broken = False
-        """Whether the open row goes on from a break between words, and so does not begin with spaces."""
+        """Whether the open row follows a break between words, and so must not start with spaces."""
 
     def add(self, text: str) -> None:
         """Appends text."""
@@ -153,7 +153,7 @@ class Wrapped:
             self._rows.append(row)
 
     def _fill(self, line: str) -> None:
-        """Make rows of a line that begins where the open row does; what is left is the open row."""
+        """Splits a line that starts with the open row into rows; the rest is the open row."""
         width = self.width
         if self._broken:
             line = line.lstrip(" ")

@@ -1,7 +1,7 @@
-"""One connection to PostgreSQL: opened when it is first needed and again where it breaks, for one job at a time.
+"""One connection to PostgreSQL: opened when it is first needed and again after it breaks, for one job at a time.
 
-Owns how long anything may take and what an error of the driver means. A job may be done twice where a connection
-broke in the middle of it, so every job must be such that the second time does no harm.
+Owns the timeouts and the meaning of the driver's errors. A job may run twice if its connection broke in the middle, so
+every job must be idempotent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ T = TypeVar("T")
 Database: TypeAlias = AsyncConnection[tuple[Any, ...]]
 
 PATIENCE: Final = 10.0
-"""Seconds for one job: a lease is as long, so whoever cannot write for so long has lost its runs anyhow."""
+"""Seconds for one job. A lease is as long, so a process that cannot write for this time has lost its runs anyway."""
 
 TRIES: Final = 3
 """A job whose transaction lost against another (a deadlock), or whose connection had broken, is done again."""
@@ -38,7 +38,7 @@ WRONG: Final = (
 
 
 async def connect(url: str, *, patience: float = PATIENCE) -> Database:
-    """Connect. Raises ConfigurationError where the URL, the password or the database is wrong; JournalUnavailable."""
+    """Connects. Raises ConfigurationError if the URL, the password or the database is wrong; JournalUnavailable."""
     try:
         async with asyncio.timeout(patience):
             db = await AsyncConnection.connect(
@@ -48,7 +48,7 @@ async def connect(url: str, *, patience: float = PATIENCE) -> Database:
     except TimeoutError as error:
         raise unavailable(url, TimeoutError(f"no answer within {patience:g} seconds")) from error
     except (*WRONG, psycopg.ProgrammingError) as error:
-        raise _wrong(url, error) from None  # the driver quotes what it was given, with the password
+        raise _wrong(url, error) from None  # the driver quotes its arguments, including the password
     except psycopg.OperationalError as error:
         said = str(error)
         if "does not exist" in said or "authentication failed" in said or "no password supplied" in said:
@@ -57,7 +57,7 @@ async def connect(url: str, *, patience: float = PATIENCE) -> Database:
     except (psycopg.Error, OSError) as error:
         raise unavailable(url, error) from None
     if row is None or row[0] != db.info.backend_pid:
-        db.prepare_threshold = None  # a pooler stands between: each statement may meet another server
+        db.prepare_threshold = None  # behind a pooler each statement may run on another server
     return db
 
 
@@ -80,9 +80,9 @@ class Connection:
         self._closed = False
 
     async def do(self, job: Callable[[Database], Awaitable[T]]) -> T:
-        """What the job returns. Raises what it raises, JournalUnavailable for an error of the connection or the server.
+        """Returns the job's result. Raises its exception, or JournalUnavailable if the connection or the server fails.
 
-        The job is done also where the caller is cancelled meanwhile.
+        The job is completed even if the caller is cancelled.
         """
         if self._closed:
             raise JournalUnavailable("The journal was closed.", hint="Open it again.")
@@ -94,7 +94,7 @@ class Connection:
     def _over(self, task: asyncio.Task[Any]) -> None:
         self._jobs.discard(task)
         if not task.cancelled():
-            task.exception()  # a caller that was cancelled does not ask
+            task.exception()  # a cancelled caller does not read it
 
     async def _do(self, job: Callable[[Database], Awaitable[T]]) -> T:
         async with self._lock:
@@ -142,7 +142,7 @@ class Connection:
 
 
 async def _stopped(task: asyncio.Future[Any]) -> None:
-    """Stop a job. At the first cancel the driver asks the server to cancel, which one that stalls does not hear."""
+    """Stops a job. On the first cancel the driver asks the server to cancel; a server that hangs does not."""
     for _ in range(3):
         task.cancel()
         done, _ = await asyncio.wait({task}, timeout=0.5)

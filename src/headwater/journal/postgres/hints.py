@@ -1,11 +1,11 @@
 """Hints between processes: which process follows which run, so that a writer can notify it at once.
 
-Owns the NOTIFY traffic. A hint wakes a reader sooner and carries nothing: whatever is lost, readers look anyway.
+Owns the NOTIFY traffic. A hint only wakes a reader sooner: if it is lost, readers find the events when they poll.
 
-Every process listens to `headwater`, where readers announce which runs they follow, and to a channel of its own. Who
-appends notifies the channels of those who follow the run, outside of any transaction of the log, and groups what has
-gathered while the last notification was under way. At start a process notifies itself over another connection: where
-it does not hear that, a pooler stands between, and it says so and only polls.
+Every process listens to `headwater`, where readers announce which runs they follow, and to its own channel. A writer
+notifies the channels of the processes that follow the run, outside of any transaction of the log, and groups the hints
+that were added during the previous notification. At start a process notifies itself over another connection. If that
+does not arrive, there is a pooler in between: the process logs it and only polls.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ALL: Final = "headwater"
 """The channel of the announcements."""
 
 AGAIN: Final = 5.0
-"""Seconds between two announcements of the same; what is not repeated for three times as long is forgotten."""
+"""Seconds between two announcements of the same run; it is forgotten if it is not repeated for three times as long."""
 
 GATHER: Final = 0.02
 """Seconds for which new readers gather before they are announced."""
@@ -41,7 +41,7 @@ LARGEST: Final = 7000
 """Bytes of a notification: PostgreSQL takes 8000."""
 
 HEARD_WITHIN: Final = 2.0
-"""Seconds within which a process hears itself, or is taken not to."""
+"""Seconds within which a process must receive its own notification."""
 
 
 class _Announced(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ _announced: Final = msgspec.json.Decoder(_Announced)
 
 
 class Hints:
-    """The hints of one store: `woken` is called for each that comes in, `followed` tells which runs are followed."""
+    """The hints of one store: `woken` is called for each hint received, `followed` returns the followed runs."""
 
     def __init__(
         self, url: str, sending: Connection, *, woken: Callable[[], None], followed: Callable[[], set[str]]
@@ -70,7 +70,7 @@ class Hints:
         self._sender: asyncio.Task[None] | None = None
         self._announcer = asyncio.Event()
         self.heard = asyncio.Event()
-        """Set once this process has heard itself."""
+        """Set once this process has received its own notification."""
 
     def start(self) -> None:
         """Starts to listen, without waiting."""
@@ -130,7 +130,7 @@ class Hints:
                 pass
             finally:
                 await db.close()
-            self._woken()  # what was said meanwhile was not heard
+            self._woken()  # notifications sent meanwhile were lost
             await asyncio.sleep(1.0)
 
     async def _hear_myself(self) -> None:

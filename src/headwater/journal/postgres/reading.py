@@ -24,7 +24,7 @@ _request: Final = msgspec.json.Decoder(Request)
 _about: Final = msgspec.json.Decoder(dict[str, str])
 
 LOOKED_AT: Final = 1000
-"""Rows of one log in one look for its followers: what is more comes with the next."""
+"""Rows of one log in one query for its followers; the rest follows with the next query."""
 
 LAST: Final = """lateral (select e.first + e.n as last from headwater.events e where e.no = r.no
         order by e.first desc limit 1) l on true"""
@@ -90,7 +90,7 @@ INBOXES: Final = """
 
 
 async def look(db: Database, pages: set[Wanted], letters: set[Wanted]) -> Looked:
-    """What is new for those who follow: one statement for all logs, one for all inboxes."""
+    """The news for followers: one statement for all logs, one for all inboxes."""
     looked = Looked()
     if pages:
         for wanted, found in (await _pages(db, pages, LOOKED_AT, everything=False)).items():
@@ -123,7 +123,7 @@ async def inbox(db: Database, run: str) -> list[Letter]:
 
 
 async def whole(db: Database, no: int) -> tuple[list[bytes], bool]:
-    """Every event of a log that is not packed, and whether its deltas are to be kept."""
+    """Every event of an unpacked log, and whether its deltas are kept."""
     rows = await (await db.execute("select data from headwater.events where no = %s order by first", (no,))).fetchall()
     asked = await (await db.execute("select request from headwater.runs where no = %s", (no,))).fetchone()
     return [line for (data,) in rows for line in data.split(b"\n")], asked is None or _request.decode(asked[0]).deltas
@@ -175,7 +175,7 @@ async def runs(
     before: str | None,
     limit: int,
 ) -> list[RunInfo]:
-    """The runs that fit, newest first. Raises UnknownRun for `before`."""
+    """The runs that match, newest first. Raises UnknownRun for `before`."""
     conditions, values = ["true"], list[Any]()
     if states:
         conditions.append("r.state = any(%s)")
@@ -198,7 +198,7 @@ async def runs(
 
 
 async def history(db: Database, run: str) -> list[bytes]:
-    """What the earlier runs of the run's thread said. Raises UnknownRun."""
+    """The messages of the earlier runs of the run's thread. Raises UnknownRun."""
     cursor = await db.execute(
         """select t.data from headwater.runs r left join headwater.threads t on t.thread = r.thread and t.no < r.no
         where r.root = %s order by t.no, t.first""",
@@ -211,13 +211,13 @@ async def history(db: Database, run: str) -> list[bytes]:
 
 
 async def thread(db: Database, name: str) -> list[bytes]:
-    """All that the thread's runs said."""
+    """All messages of the thread's runs."""
     statement = "select data from headwater.threads where thread = %s order by no, first"
     return [line for (data,) in await (await db.execute(statement, (name,))).fetchall() for line in data.split(b"\n")]
 
 
 async def workers(db: Database) -> list[Worker]:
-    """The workers that have beaten within a day."""
+    """The workers with a heartbeat within the last day."""
     cursor = await db.execute(
         """select id, host, boot, pid, about, greatest(extract(epoch from clock_timestamp() - beat)::float8, 0)
         from headwater.workers where beat > clock_timestamp() - interval '1 day' order by id"""
@@ -242,7 +242,7 @@ DUE: Final = """
 
 
 async def due(db: Database, agents: list[str] | None, dead_after: float, limit: int) -> list[Due]:
-    """The open runs that somebody should drive."""
+    """The open runs that are due."""
     rows = await (await db.execute(DUE, {"dead": float(dead_after), "agents": agents, "limit": limit})).fetchall()
     asked = [(root, _request.decode(request), why) for root, request, why in rows]
     return [Due(root, request.queue, request.priority, why, request.agent) for root, request, why in asked]

@@ -1,4 +1,4 @@
-"""The tables of a journal in PostgreSQL, in the schema `headwater`: how they are made and brought up to date.
+"""The tables of a journal in PostgreSQL, in the schema `headwater`: their creation and their updates.
 
 Owns the statements and the order of set-up; it must never open a connection.
 """
@@ -48,7 +48,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         " primary key (no, first))",
         "alter table headwater.events alter column data set storage external",  # most rows are too small to compress
         "create table headwater.packs(no bigint primary key, n int not null, data bytea not null)",
-        "alter table headwater.packs alter column data set storage external",  # it is compressed already
+        "alter table headwater.packs alter column data set storage external",  # already compressed
         """create table headwater.inbox(
             id bigint generated always as identity primary key, no bigint not null, kind text not null,
             key text not null, body bytea not null, unique (no, key)
@@ -63,7 +63,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "create table headwater.meta(version int not null, engine_version int)",
     ),
 )
-"""What brings a journal from each version to the next: the first makes everything. Never change one that was released;
+"""The updates of a journal from each version to the next; the first creates everything. Never change a released one;
 add another."""
 
 
@@ -71,8 +71,8 @@ _THERE: Final = "select 1 from pg_catalog.pg_tables where schemaname = 'headwate
 
 
 async def version_of(db: AsyncConnection[Any]) -> int:
-    """The version of the tables; 0 where there are none."""
-    # Not to_regclass: it answers from the session's cache, which may not have what was made while this one waited.
+    """The version of the tables; 0 if there are none."""
+    # Not to_regclass: it answers from the session's cache, which may not have tables created while this one waited.
     there = await (await db.execute(_THERE)).fetchone()
     if there is None:
         return 0
@@ -81,7 +81,7 @@ async def version_of(db: AsyncConnection[Any]) -> int:
 
 
 async def check_version(db: AsyncConnection[Any], url: str) -> bool:
-    """Whether the tables are there and fit. Raises JournalMismatch where they are of another version."""
+    """Whether the tables exist and match. Raises JournalMismatch if they are of another version."""
     version = await version_of(db)
     if version > len(MIGRATIONS):
         raise newer_schema(url, version, len(MIGRATIONS))
@@ -91,9 +91,10 @@ async def check_version(db: AsyncConnection[Any], url: str) -> bool:
 
 
 async def set_up(db: AsyncConnection[Any], url: str) -> int:
-    """Make the tables, or bring them up to date, in one transaction. Returns the version that was there before.
+    """Creates or updates the tables in one transaction. Returns the version before.
 
-    Twice does nothing, and of several machines at once one does it. Raises JournalMismatch where they are newer.
+    A second call does nothing, and of several concurrent calls only one works. Raises JournalMismatch if the tables are
+    newer.
     """
     async with db.transaction():
         await db.execute("select pg_advisory_xact_lock(%s)", (LOCK,))

@@ -1,6 +1,6 @@
 """`PostgresLog`: the store on PostgreSQL, for any number of machines.
 
-Owns the connections and what each call becomes: one connection appends, one reads for those who follow, one does
+Owns the connections and assigns the calls to them: one connection appends, one reads for followers, one does
 everything else, one listens for hints. The statements are in `writing` and `reading`.
 """
 
@@ -37,17 +37,17 @@ from headwater.journal.wording import check_name, check_request, unknown
 __all__ = ("PostgresLog", "upgrade_postgres")
 
 LIVE: Final = 0.025
-"""Seconds between two looks while a run that is followed has said something of late."""
+"""Seconds between two polls while a followed run has new events."""
 
 QUIET: Final = 0.5
-"""Seconds between two looks otherwise; a hint comes sooner."""
+"""Seconds between two polls otherwise; a hint arrives sooner."""
 
 OF_LATE: Final = 2.0
-"""Seconds for which looks stay close together after news."""
+"""Seconds for which the short interval is used after new events."""
 
 
 async def upgrade_postgres(url: str) -> int:
-    """Make or update the tables, the queue's too. Returns the version that was there before.
+    """Creates or updates the tables, including the queue's. Returns the version that was there before.
 
     Raises as `PostgresLog.open` does.
     """
@@ -80,10 +80,10 @@ class PostgresLog(RunLog):
 
     @classmethod
     async def open(cls, url: str, *, patience: float = PATIENCE, hints: bool = True) -> PostgresLog:
-        """Connect; a database without the tables is set up. With `hints=False` readers only poll.
+        """Connects; creates the tables if the database has none. With `hints=False` readers only poll.
 
-        `patience` is how many seconds any call may take. Raises ConfigurationError where the user, the password or the
-        database is wrong, JournalMismatch where another version of headwater has set it up, JournalUnavailable.
+        `patience` is how many seconds any call may take. Raises ConfigurationError if the user, the password or the
+        database is wrong, JournalMismatch if another version of headwater created it, JournalUnavailable.
         """
         db = await connect(url, patience=patience)
         try:
@@ -98,7 +98,7 @@ class PostgresLog(RunLog):
 
     @property
     def hints(self) -> Hints | None:
-        """The hints between processes; None where readers only poll."""
+        """The hints between processes; None if readers only poll."""
         return self._hints
 
     def _interval(self) -> float:
@@ -114,7 +114,7 @@ class PostgresLog(RunLog):
         return looked
 
     def _stored(self, runs: Iterable[str]) -> None:
-        """Wake those who follow these runs, here and elsewhere."""
+        """Wakes the readers that follow these runs, in this process and in others."""
         self._following.bump()
         if self._hints is not None:
             self._hints.appended(runs)
@@ -204,7 +204,7 @@ class PostgresLog(RunLog):
     # --- workers and due runs
 
     async def now(self) -> float:
-        """See RunLog. It is the server's."""
+        """See RunLog. It is the server's clock."""
         return await self._calls.do(_now)
 
     async def beat(self, worker: Worker) -> float:

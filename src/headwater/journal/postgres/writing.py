@@ -122,7 +122,7 @@ REFUSED: Final = """
 
 
 async def append_many(db: Database, batches: Sequence[tuple[Batch, bytes]]) -> list[Appended | None]:
-    """See RunLog; None stands for a run that is not there."""
+    """See RunLog; None for an unknown run."""
     done: dict[str, Appended | None] = {}
     left = list(batches)
     while left:
@@ -164,7 +164,7 @@ def _changes(batches: Sequence[Batch]) -> dict[str, Any]:
 def _judged(
     left: list[tuple[Batch, bytes]], found: dict[str, tuple[Any, ...]], done: dict[str, Appended | None]
 ) -> list[tuple[Batch, bytes]]:
-    """Why each was refused; returns those that are to be tried again, since what stood in their way is gone."""
+    """Determines why each was refused; returns those to try again, because the cause has disappeared."""
     again = []
     for batch, data in left:
         _, state, first, n, by, mine, end = found[batch.run]
@@ -232,7 +232,7 @@ async def forget(db: Database, worker: str) -> None:
 
 
 async def put_pack(db: Database, no: int, many: int, data: bytes) -> bool:
-    """Put a packed log in the place of its events; False where another did, or the run is gone."""
+    """Replaces a log's events with the packed log; False if another process did, or the run was deleted."""
     async with db.transaction():
         taken = await db.execute("update headwater.runs set packed = true where no = %s and not packed", (no,))
         if not taken.rowcount:

@@ -58,7 +58,7 @@ def end_of(db: sqlite3.Connection, no: int) -> int:
 
 
 def page(db: sqlite3.Connection, run: str, after: int, limit: int) -> Page | None:
-    """The log after that number; None where there is no such run."""
+    """The log after that number; None for an unknown run."""
     row = db.execute("select no, state, packed from runs where root = ?", (run,)).fetchone()
     if row is None:
         return None
@@ -91,7 +91,7 @@ def _lines(db: sqlite3.Connection, no: int, begin: int, limit: int) -> list[byte
 
 
 def look(db: sqlite3.Connection, pages: set[Wanted], letters: set[Wanted]) -> Looked:
-    """What is new for those who follow."""
+    """The news for followers."""
     looked = Looked()
     for wanted in pages:
         run, after = wanted
@@ -122,7 +122,7 @@ def look(db: sqlite3.Connection, pages: set[Wanted], letters: set[Wanted]) -> Lo
 
 
 def whole(db: sqlite3.Connection, no: int) -> tuple[list[bytes], bool]:
-    """Every event of a log that is not packed, and whether its deltas are to be kept."""
+    """Every event of an unpacked log, and whether its deltas are kept."""
     rows = db.execute("select data from events where no = ? order by first", (no,)).fetchall()
     request = db.execute("select request from runs where no = ?", (no,)).fetchone()
     return [line for (data,) in rows for line in data.split(b"\n")], request is None or _request.decode(
@@ -174,7 +174,7 @@ def runs(
     before: str | None,
     limit: int,
 ) -> list[RunInfo]:
-    """The runs that fit, newest first. Raises UnknownRun for `before`."""
+    """The runs that match, newest first. Raises UnknownRun for `before`."""
     conditions, values = ["1"], list[Any]()
     if states:
         conditions.append(f"state in ({', '.join('?' * len(states))})")
@@ -193,14 +193,14 @@ def runs(
 
 
 def history(db: sqlite3.Connection, run: str) -> list[bytes]:
-    """What the earlier runs of the run's thread said. Raises UnknownRun."""
+    """The messages of the earlier runs of the run's thread. Raises UnknownRun."""
     no = number(db, run)
     said = "select t.data from threads t join runs r on r.thread = t.thread where r.no = ? and t.no < ?"
     return _said(db.execute(f"{said} order by t.no, t.first", (no, no)).fetchall())
 
 
 def thread(db: sqlite3.Connection, name: str) -> list[bytes]:
-    """All that the thread's runs said."""
+    """All messages of the thread's runs."""
     return _said(db.execute("select data from threads where thread = ? order by no, first", (name,)).fetchall())
 
 
@@ -215,7 +215,7 @@ def inbox(db: sqlite3.Connection, no: int) -> list[Letter]:
 
 
 def workers(db: sqlite3.Connection, now: float) -> list[Worker]:
-    """The workers that have beaten within a day."""
+    """The workers with a heartbeat within the last day."""
     rows = db.execute("select id, host, boot, pid, about, ? - beat from workers where beat > ?", (now, now - DAY))
     return [
         Worker(id=name, host=host, boot=boot, pid=pid, about=json.loads(about), age=max(0.0, age))
@@ -224,7 +224,7 @@ def workers(db: sqlite3.Connection, now: float) -> list[Worker]:
 
 
 def due(db: sqlite3.Connection, now: float, agents: list[str] | None, dead_after: float, limit: int) -> list[Due]:
-    """The open runs that somebody should drive."""
+    """The open runs that are due."""
     rows = db.execute(
         """select root, request, case state when 'queued' then 'unclaimed' when 'waiting' then 'wake' else 'owner' end
         from runs r where state in ('queued', 'running', 'waiting') and case state

@@ -1,4 +1,4 @@
-"""The tables of a journal in SQLite: how they are made, brought up to date, and told apart by their version.
+"""The tables of a journal in SQLite: their creation, their updates, and the check of their version.
 
 Owns the statements; it must never open a file.
 """
@@ -56,18 +56,18 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "create table meta(version integer not null, engine_version integer)",
     ),
 )
-"""What brings a journal from each version to the next: the first makes everything. Never change one that was released;
+"""The updates of a journal from each version to the next; the first creates everything. Never change a released one;
 add another."""
 
 
 def version_of(db: sqlite3.Connection) -> int:
-    """The version of the tables; 0 where there are none."""
+    """The version of the tables; 0 if there are none."""
     there = db.execute("select 1 from sqlite_master where type = 'table' and name = 'meta'").fetchone()
     return int(db.execute("select version from meta").fetchone()[0]) if there else 0
 
 
 def check_version(db: sqlite3.Connection, url: str) -> bool:
-    """Whether the tables are there and fit. Raises JournalMismatch where they are of another version."""
+    """Whether the tables exist and match. Raises JournalMismatch if they are of another version."""
     version = version_of(db)
     if version > len(MIGRATIONS):
         raise newer_schema(url, version, len(MIGRATIONS))
@@ -77,9 +77,10 @@ def check_version(db: sqlite3.Connection, url: str) -> bool:
 
 
 def set_up(db: sqlite3.Connection, url: str) -> int:
-    """Make the tables, or bring them up to date, in one transaction. Returns the version that was there before.
+    """Creates or updates the tables in one transaction. Returns the version before.
 
-    Twice does nothing, and of two processes at once one does it. Raises JournalMismatch where they are newer.
+    A second call does nothing, and of two concurrent calls only one works. Raises JournalMismatch if the tables are
+    newer.
     """
     with transaction(db):
         before = version_of(db)

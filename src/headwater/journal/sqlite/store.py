@@ -1,8 +1,8 @@
 """`SqliteLog`: the store on one SQLite file.
 
-Owns the connections and what each call becomes: writes are done by one thread, and those that gather while a commit is
-under way share the next; reads are done by another, and a third connection looks every 5 ms whether another process
-has committed something. The statements are in `writing` and `reading`.
+Owns the connections and assigns the calls to them. One thread writes; writes that arrive during a commit share the next
+one. Another thread reads, and a third connection checks every 5 ms whether another process has committed something. The
+statements are in `writing` and `reading`.
 """
 
 from __future__ import annotations
@@ -43,19 +43,19 @@ from headwater.journal.wording import check_name, check_request, unavailable, un
 __all__ = ("SqliteLog", "upgrade_sqlite")
 
 LOOK: Final = 0.005
-"""Seconds between two looks at `data_version` while somebody reads: what another process commits is seen so soon."""
+"""Seconds between two reads of `data_version` while there are readers: the delay of another process's commits."""
 
 BUSY: Final = 10.0
-"""Seconds for which a lock of another process is waited for: as long as any transaction of ours could ever last."""
+"""Seconds to wait for a lock of another process: the longest that any of our transactions could take."""
 
 GIVEN_BACK: Final = 2000
-"""Free pages that go back to the disk at once: some milliseconds, for which writers wait."""
+"""Free pages that are returned to the disk at once: writers wait for that for a few milliseconds."""
 
 
 def _connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
-        db.execute("pragma auto_vacuum = incremental")  # counts where the file is new
+        db.execute("pragma auto_vacuum = incremental")  # has an effect only on a new file
         db.execute("pragma journal_mode = wal")
         db.execute("pragma synchronous = normal")
         if query_only:
@@ -67,7 +67,7 @@ def _connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
 
 
 def _prepared(path: str, url: str, *, upgrade: bool) -> int:
-    """Have the file with its tables. Returns the version that was there before."""
+    """Creates the file and its tables if necessary. Returns the version that was there before."""
     if not Path(path).parent.is_dir():
         raise ConfigurationError(
             f"The journal {url} cannot be opened: there is no folder {str(Path(path).parent)!r}.",
@@ -97,12 +97,12 @@ _making: Final = threading.Lock()
 
 
 def _make_file(path: str) -> None:
-    """Make the file for its owner alone, where it is not there. Raises OSError.
+    """Creates the file, readable only by its owner, if it does not exist. Raises OSError.
 
-    A file that is there is not opened: closing it would drop every lock that SQLite holds on it in this process, and
+    An existing file is not opened: closing it would drop every lock that SQLite holds on it in this process, and
     the next process that closes its journal would delete the write-ahead log that is in use here.
     """
-    with _making:  # nobody connects to the file while it is open here
+    with _making:  # no connection exists while it is open here
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
@@ -119,7 +119,7 @@ def _unusable(url: str, error: sqlite3.DatabaseError) -> Exception:
 
 
 async def upgrade_sqlite(path: str, url: str) -> int:
-    """Make or update the tables. Returns the version that was there before. Raises as `SqliteLog.open` does."""
+    """Creates or updates the tables. Returns the version that was there before. Raises as `SqliteLog.open` does."""
     return await asyncio.to_thread(_prepared, path, url, upgrade=True)
 
 
@@ -137,9 +137,9 @@ class SqliteLog(RunLog):
 
     @classmethod
     async def open(cls, path: str, url: str | None = None) -> SqliteLog:
-        """Open the file; one that is not there is made, for its owner alone.
+        """Opens the file; creates it, readable only by its owner, if it does not exist.
 
-        Raises ConfigurationError, JournalMismatch where another version of headwater has made it, JournalUnavailable.
+        Raises ConfigurationError, JournalMismatch if another version of headwater created it, JournalUnavailable.
         """
         url = url or f"sqlite:///{path}"
         await asyncio.to_thread(_prepared, path, url, upgrade=False)  # it may wait for another process
@@ -149,7 +149,7 @@ class SqliteLog(RunLog):
             raise unavailable(url, error) from None
         log = cls(path, url, watch)
         try:
-            await log._reader.do(lambda db: None)  # opened now: on a disk that is full it could not be opened any more
+            await log._reader.do(lambda db: None)  # opened now, because it could not be opened on a full disk
         except BaseException:
             await log.close()
             raise
@@ -279,7 +279,7 @@ class SqliteLog(RunLog):
         """See RunLog."""
         before, packed = time.time() - after, 0
         for no in await self._reader.do(lambda db: reading.unpacked(db, before, limit)):
-            # Pressed in the reader's thread: writers are not to wait for that.
+            # Compressed in the reader's thread, so that writers do not wait for it.
             data = await self._reader.do(lambda db, no=no: _packed(db, no))  # type: ignore[misc]
             if data is not None:
                 packed += await self._writer.do(lambda db, no=no, data=data: writing.put_pack(db, no, data))  # type: ignore[misc]
@@ -308,7 +308,7 @@ class SqliteLog(RunLog):
         return gone
 
     async def _give_back(self) -> None:
-        """Give pages that are free back to the disk, some at a time."""
+        """Returns free pages to the disk, a few at a time."""
         await self._writer.do(_vacuum)
 
     async def close(self) -> None:
@@ -329,4 +329,6 @@ def _packed(db: sqlite3.Connection, no: int) -> tuple[int, bytes] | None:
 def _vacuum(db: sqlite3.Connection) -> None:
     free = db.execute("pragma freelist_count").fetchone()[0]
     for _ in range(min(free, GIVEN_BACK)):
-        db.execute("pragma incremental_vacuum(1)")  # one a step: Python takes the first step of a statement alone
+        db.execute(
+            "pragma incremental_vacuum(1)"
+        )  # one per execution: Python runs only the first step of the statement

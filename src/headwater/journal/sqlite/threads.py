@@ -1,6 +1,6 @@
-"""A thread that owns one connection to the file, and does one thing after another there.
+"""A thread that owns one connection to the file and runs jobs on it, one after another.
 
-Owns the thread, its queue, and how many jobs share a commit. It must never know what a job is about.
+Owns the thread, its queue, and how many jobs share a commit. It must not depend on what a job does.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ __all__ = ("DatabaseThread",)
 T = TypeVar("T")
 
 TOGETHER: Final = 200
-"""Jobs of one commit, at most: enough to share it, and none waits for long."""
+"""Maximum number of jobs in one commit: enough to share its cost, and no job waits long."""
 
 _Job = tuple[Callable[[sqlite3.Connection], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
 
 
 class DatabaseThread:
-    """Does what it is given with its own connection, which `connect` opens in the thread.
+    """Runs jobs with its own connection, which `connect` opens in the thread.
 
-    A writer shares one commit among the jobs that have gathered while the last was under way. A job that raises must
-    have written nothing by then.
+    A writer shares one commit among the jobs that were added during the previous one. A job that raises must not have
+    written anything before.
     """
 
     def __init__(self, url: str, connect: Callable[[], sqlite3.Connection], *, writes: bool) -> None:
@@ -43,9 +43,9 @@ class DatabaseThread:
         self._thread.start()
 
     async def do(self, job: Callable[[sqlite3.Connection], T]) -> T:
-        """What the job returns, once it is committed. Raises what it raises, and JournalUnavailable.
+        """Returns the result of the job once it is committed. Raises its exception, or JournalUnavailable.
 
-        The job is done also where the caller is cancelled meanwhile.
+        The job is completed even if the caller is cancelled.
         """
         if self._stopped:
             raise JournalUnavailable("The journal was closed.", hint="Open it again.")
@@ -55,7 +55,7 @@ class DatabaseThread:
         return await future
 
     def stop(self) -> None:
-        """Finishes the earlier jobs, and then ends."""
+        """Finishes the earlier jobs, then ends."""
         if not self._stopped:
             self._stopped = True
             self._jobs.put(None)
@@ -89,7 +89,7 @@ class DatabaseThread:
         try:
             done = self._together(db, jobs)
         except sqlite3.Error as error:
-            if len(jobs) > 1:  # the one that cannot be done is not to take the others along
+            if len(jobs) > 1:  # a job that fails must not fail the others
                 for job in jobs:
                     self._do(db, [job])
                 return

@@ -1,6 +1,6 @@
 """Writes to a journal in SQLite: functions of a connection, each within a transaction of its caller.
 
-Owns the statements that write. It must refuse before it writes.
+Owns the statements that write. Checks come first: a rejected call writes nothing.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def create(db: sqlite3.Connection, run: str, request: Request, key: str | None, 
 
 
 def append_many(db: sqlite3.Connection, batches: Sequence[tuple[Batch, bytes]], now: float) -> list[Appended | None]:
-    """See RunLog; None stands for a run that is not there."""
+    """See RunLog; None for an unknown run."""
     return [_append(db, batch, data, now) for batch, data in batches]
 
 
@@ -162,7 +162,7 @@ def forget(db: sqlite3.Connection, worker: str) -> None:
 
 
 def put_pack(db: sqlite3.Connection, no: int, packed: tuple[int, bytes]) -> int:
-    """Put a packed log in the place of its events; 0 where another did, or the run is gone."""
+    """Replaces a log's events with the packed log; 0 if another process did, or the run was deleted."""
     if not db.execute("update runs set packed = 1 where no = ? and packed = 0", (no,)).rowcount:
         return 0
     db.execute("insert into packs values (?,?,?)", (no, *packed))

@@ -4,7 +4,7 @@ The parser (markdown-it-py) decides where a block ends; this module calls it whi
 any cut of the text into pieces, the blocks are the same, and their rows together are those of the complete text. Only
 complete lines are parsed, because an open line may still become something else.
 
-Pure, but for what the parser imports.
+Pure, except for the imports of the parser.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ CHARACTERS_A_LINE: Final = 4_000
 """Maximum length of a line, for the same reason; a longer one is cut at a space."""
 
 MARKS: Final = "#*_->`~|+=: \t"
-"""A line of only these may still become anything."""
+"""A line of only these characters may still become any block."""
 
 
 class Block(msgspec.Struct, frozen=True):
     """A part of the text that is shown separately.
 
-    A block of code has one each for its opening fence (`source` is the language), each line, and its end. Of a list
-    each item is a block.
+    A block of code has one block for its opening fence (`source` is the language), one for each line, and one for its
+    end. Each item of a list is a block.
     """
 
     source: str
     kind: Kind = "block"
     number: int | None = None
-    """Of an item of an ordered list: its number, which may differ from the one in the source."""
+    """The number of an item of an ordered list, which may differ from the one in the source."""
     apart: bool = True
     """Whether there is an empty line before it, unless it is the first."""
 
@@ -53,12 +53,12 @@ class Blocks:
         self._source = ""
         """The text after the last block."""
         self._seen = 0
-        """Characters of it that have been looked at: whole lines in which no block ends."""
+        """Characters of it that were parsed: complete lines in which no block ends."""
         self._return = False
         """Whether the last character was a carriage return, which may yet be half of a line's end."""
         self._fence: Fence | None = None
         self._first: Block | None = None
-        """The block that the source begins with, where what it is depends on what is gone: an item of a list, the rest
+        """The first block of the source, if its kind depends on text that was taken: an item of a list, the rest
         of what was cut."""
 
     def add(self, text: str) -> None:
@@ -91,7 +91,7 @@ class Blocks:
             taken.append(Block("", "end", apart=False))
         else:
             taken += self.open()
-        self.__init__()  # type: ignore[misc]  # as it was made
+        self.__init__()  # type: ignore[misc]  # unchanged
         return taken
 
     @property
@@ -100,7 +100,7 @@ class Blocks:
         return self._source
 
     def open(self) -> list[Block]:
-        """What is not finished, as it looks now; a last line of nothing but marks is not shown yet."""
+        """The unfinished blocks as they look now; a last line that consists only of marks is not shown yet."""
         whole = self._source.rfind("\n") + 1
         last = self._source[whole:]
         if self._fence is not None:
@@ -110,7 +110,7 @@ class Blocks:
         return [piece.block for piece in self._split(source)]
 
     def retract(self, text: str) -> bool:
-        """Take back `text`, the last that was added: whether all of it was open, so that none of it has been taken."""
+        """Retracts `text`, the last text added. Returns whether all of it was open, so that none of it was taken."""
         over = len(settled(text.replace("\r\n", "\n"))) - len(self._source)
         self._source = self._source[: max(-over, 0)]
         self._seen = min(self._seen, len(self._source))
@@ -131,7 +131,7 @@ class Blocks:
     # --- lines
 
     def _line_ends(self, text: str) -> str:
-        """The text with a newline at each line's end, in whichever of three ways that is written."""
+        """The text with all three kinds of line ends written as a newline."""
         if self._return and text.startswith("\n"):
             text = text[1:]
         self._return = text.endswith("\r")
@@ -150,7 +150,7 @@ class Blocks:
         self._source = self._source[:begin] + "\n".join(cut)
 
     def _drop(self, characters: int, first: Block | None = None) -> None:
-        """Let go of what was taken; `first` is what the rest begins with."""
+        """Drops the text that was taken; `first` is the first block of the rest."""
         self._source = self._source[characters:]
         self._seen = 0
         self._first = first
@@ -158,7 +158,7 @@ class Blocks:
     # --- blocks
 
     def _take_code(self, whole: int) -> list[Block]:
-        """Lines of code, up to the fence's end if that has come."""
+        """Lines of code, up to the end of the fence if it was received."""
         assert self._fence is not None
         taken: list[Block] = []
         at = 0
@@ -174,7 +174,7 @@ class Blocks:
         return taken
 
     def _take_blocks(self, whole: int) -> list[Block]:
-        """Finished blocks: all that there are, or as far as a fence opens, or one is too long."""
+        """Finished blocks: all of them, or those up to an opening fence or a block that is too long."""
         taken: list[Block] = []
         pieces = self._split(self._source[:whole])
         for number, (block, begin, end, fence) in enumerate(pieces, start=1):
@@ -197,7 +197,7 @@ class Blocks:
         return taken
 
     def _split(self, source: str) -> list[_Piece]:
-        """The blocks of `source`; after a fence nothing is read."""
+        """The blocks of `source`, up to a fence."""
         tops = outline(source)
         if not tops:
             return []
@@ -238,7 +238,7 @@ class _Piece(NamedTuple):
 
 
 def _going_on(block: Block, first: Block, index: int) -> Block:
-    """The block as what `first` was said to be, `index` items after it."""
+    """The block as a continuation of `first`, `index` items after it."""
     number = block.number
     if number is not None and first.number is not None:
         number = first.number + index
