@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from headwater.version import __version__
 
 if TYPE_CHECKING:
-    from headwater import errors, events, testing, web
+    from headwater import errors, events, telemetry, testing, web
     from headwater.agents.agent import Agent
     from headwater.agents.model import Model
     from headwater.agents.remote import Remote, attach
@@ -74,7 +74,7 @@ _HOMES = {
     "on_event": "readers.process_hook",
     "tool": "tools.declaration",
 }
-_MODULES = ("errors", "events", "testing", "web")
+_MODULES = ("errors", "events", "telemetry", "testing", "web")
 
 __all__ = (
     "Agent",
@@ -115,6 +115,7 @@ __all__ = (
     "messages_from_json",
     "messages_to_json",
     "on_event",
+    "telemetry",
     "testing",
     "tool",
     "web",

@@ -1,4 +1,4 @@
-"""`headwater runs`: lists, shows, replays, compares, forks and resumes saved runs.
+"""`headwater runs`: lists, shows, replays, compares, forks, resumes and exports saved runs.
 
 Reads files of `save=`; calls a model only to fork and to resume. `terminal` owns the output of a replay.
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
-SUMMARY = "saved runs: list, show, play, compare, fork, resume, as a web page"
+SUMMARY = "saved runs: list, show, play, compare, fork, resume, as a web page, as a trace"
 USAGE = "runs ACTION [...]"
 DESCRIPTION = """\
 Work with saved runs, written by `headwater run --save FILE` or by `save=` in a
@@ -30,6 +30,7 @@ examples:
   headwater runs show tides.jsonl.gz
   headwater runs play tides.jsonl.gz --speed 2
   headwater runs html tides.jsonl.gz       a page that plays it, in one file
+  headwater runs otel tides.jsonl.gz       send it to an OpenTelemetry collector
   headwater runs diff tides.jsonl.gz other.jsonl.gz
   headwater runs fork tides.jsonl.gz --step 1 --model openai/gpt-5.4 \\
       --message "In one sentence." --save shorter.jsonl.gz
@@ -67,6 +68,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     page.add_argument(
         "--out", metavar="FILE", help="where to write it (default: next to the run; - is standard output)"
     )
+    otel = actions.add_parser("otel", help="send the spans of a run to an OpenTelemetry collector, by OTLP over HTTP")
+    otel.add_argument("file", metavar="FILE")
+    otel.add_argument(
+        "--endpoint", metavar="URL", help="the collector (default: OTEL_EXPORTER_OTLP_ENDPOINT, else localhost:4318)"
+    )
+    otel.add_argument("--content", action="store_true", help="send messages, arguments and results too")
     diff = actions.add_parser("diff", help="compare two runs, step by step")
     diff.add_argument("one", metavar="FILE")
     diff.add_argument("other", metavar="FILE")
@@ -309,6 +316,32 @@ def _html(asked: argparse.Namespace) -> int:
     return 0
 
 
+# --- otel
+
+
+def _otel(asked: argparse.Namespace) -> int:
+    from headwater.cli.output import tell
+    from headwater.errors import HeadwaterError, UsageError
+
+    file = _open(asked.file)
+    try:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+        from headwater.telemetry.saved import export
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"Exporting a run needs OpenTelemetry: {error}.", hint='Run: pip install "headwater[otel]"'
+        ) from error
+    endpoint = asked.endpoint and f"{asked.endpoint.rstrip('/').removesuffix('/v1/traces')}/v1/traces"
+    try:
+        count = export(file.events, OTLPSpanExporter(endpoint=endpoint), content=asked.content)
+    except HeadwaterError as error:
+        tell(str(error))
+        return 1
+    tell(f"{count} spans of {file.run_id} were sent.")
+    return 0
+
+
 # --- diff
 
 
@@ -386,4 +419,13 @@ def _resume(asked: argparse.Namespace) -> int:
     return resume(asked, _open(asked.file))
 
 
-_ACTIONS = {"list": _list, "show": _show, "play": _play, "html": _html, "diff": _diff, "fork": _fork, "resume": _resume}
+_ACTIONS = {
+    "list": _list,
+    "show": _show,
+    "play": _play,
+    "html": _html,
+    "otel": _otel,
+    "diff": _diff,
+    "fork": _fork,
+    "resume": _resume,
+}

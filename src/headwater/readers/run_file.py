@@ -75,7 +75,7 @@ class RunWriter:
             writer.close()
             return
         run.watch(writer)
-        run.at_end = writer.close
+        run.at_end = (*run.at_end, writer.close)
 
     def __call__(self, event: Event) -> None:
         """Writes the next event."""

@@ -69,7 +69,7 @@ class Pausing(Placed):
     """Whether the log is kept, so that the run can be parked and resumed."""
     approver: Approver | None = None
     """The approver for the questions of the run, and of child runs without their own."""
-    at_end: Callable[[], None] | None = None
+    at_end: tuple[Callable[[], None], ...] = ()
     """Called once nothing more is appended to the tree of which this is the outermost run."""
     journaling: Callable[[Any], None] | None = None
     """Attaches a journal where the run turns out to be the outermost when it is first read."""

@@ -69,6 +69,10 @@ class Placed:
         """Notifies the watchers of the run, and those above it."""
         raise NotImplementedError
 
+    def member(self, id: str) -> object:
+        """Returns the run of that id in the tree of this outermost run; None if it has ended or is unknown."""
+        return self if id == self.id else (self._log.runs or {}).get(id)
+
     def go_by(self, id: str) -> None:
         """Sets the id under which the run is stored, before it starts."""
         self.id = self.node.id = id

@@ -107,7 +107,8 @@ class Run(Pausing):
     def _find_watchers(self) -> None:
         """Called at the first read of the outermost run: adds the process's hooks."""
         for hook in hooks():
-            self.watch(hook(self))
+            if (watcher := hook(self)) is not None:
+                self.watch(watcher)
         if self.wants_log:
             self.keep()
         if self.journaling is not None and self._log.journal is None:
@@ -436,6 +437,6 @@ class Run(Pausing):
                 self.error.log = tuple(self._log.kept)
             if self._log.journal is not None:
                 self._log.journal.end()
-            if self.at_end is not None:
-                self.at_end()
+            for call in self.at_end:
+                call()
         self._finished()

@@ -37,6 +37,7 @@ from headwater.runtime.children import Parent, waiting_event
 from headwater.runtime.context import current_run, others_cancel, report
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.people import Waiting, answered, decided
+from headwater.runtime.process_hooks import enter_tool
 from headwater.runtime.run import Run
 from headwater.schema.plain import to_json, to_plain
 from headwater.schema.well_formed import well_formed
@@ -370,6 +371,7 @@ class ToolCalls:
 
     async def _call(self, key: str, call: ToolCall, *, changed: bool) -> None:
         current_run.set(self.run)
+        enter_tool(self.run.id, key)
         begun = time.monotonic()
         tool = self.job.tools.get(call.name)
         if tool is None and self._changed:

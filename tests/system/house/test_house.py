@@ -24,7 +24,7 @@ from tests.support.paths import ROOT
 SOURCE: Final = ROOT / "src" / "headwater"
 TESTS: Final = ROOT / "tests"
 
-MAX_ENTRIES: Final = 17
+MAX_ENTRIES: Final = 18
 """Folders and files at the top: what a stranger can read at a glance."""
 
 MAX_FILE_LINES: Final = 650
@@ -141,6 +141,7 @@ PUBLIC: Final = (
     "headwater.errors",
     "headwater.events",
     "headwater.journal",
+    "headwater.telemetry",
     "headwater.testing",
     "headwater.web",
 )
