@@ -11,7 +11,7 @@ import importlib
 from benchmarks.lab import Lab, machine
 
 PARTS = (
-    *("chunk", "paced", "workflow", "terminal", "first_token", "first_request", "start", "memory"),
+    *("chunk", "paced", "workflow", "terminal", "first_token", "first_request", "start", "memory", "telemetry"),
     *("web_readers", "gateway"),
 )
 

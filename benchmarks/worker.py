@@ -82,6 +82,28 @@ class Worker:
             count = self._loop.run_until_complete(read(None))
         return {"tokens": count, "cpu": _cpu() - cpu, "seconds": time.monotonic() - begun}
 
+    def traced(self, client: str, api: str, url: str, way: str) -> Result:
+        """Read one stream as fast as it comes, with telemetry or without; what is exported is thrown away."""
+        from opentelemetry.metrics import NoOpMeterProvider
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+        from opentelemetry.sdk.trace import TracerProvider
+
+        from headwater.telemetry import instrument
+
+        read = self._reader(client, "chunks", api, url)
+        meters = (
+            MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False) if way == "all" else NoOpMeterProvider()
+        )
+        end = instrument(TracerProvider(shutdown_on_exit=False), meters) if way else None
+        gc.collect()
+        cpu = _cpu()
+        count = self._loop.run_until_complete(read(None))
+        used = _cpu() - cpu
+        if end is not None:
+            end()
+        return {"tokens": count, "cpu": used}
+
     def paced(self, client: str, api: str, url: str, streams: int) -> Result:
         """Read many streams at once that speak at a model's pace; each token says when it was sent."""
         read = self._reader(client, "chunks", api, url)

@@ -56,6 +56,7 @@ def test_the_page_has_a_place_for_all_that_is_measured() -> None:
         "imports",
         "memory",
         "held",
+        "telemetry",
         "terminal",
         "web-readers",
         "gateway",
