@@ -44,6 +44,20 @@ def test_a_file_that_cannot_be_opened_is_said_each_time_until_it_can(tmp_path: P
     asyncio.run(main())
 
 
+def test_it_ends_while_the_interpreter_ends(tmp_path: Path) -> None:
+    """From then on no executor accepts work, which a journal's loop thread finds out as it closes its stores."""
+
+    async def main() -> None:
+        thread = started(tmp_path / "t.db")
+        await asyncio.get_running_loop().shutdown_default_executor()
+        thread.stop()
+        await thread.stopped()
+        with pytest.raises(JournalUnavailable, match="closed"):
+            await thread.do(insert(1))
+
+    asyncio.run(main())
+
+
 def insert(number: int, before: threading.Event | None = None) -> Callable[[sqlite3.Connection], int]:
     def job(db: sqlite3.Connection) -> int:
         if before is not None:

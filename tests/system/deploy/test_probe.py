@@ -162,4 +162,4 @@ def test_a_run_that_is_already_in_progress(server: Served) -> None:
     # What was said before comes at once, and was not held back.
     assert (code, told["verdict"]) == (0, "flows")
     assert told["ended_at"] is None
-    assert "still going on" in what(told, "note")
+    assert "had not ended" in what(told, "note")

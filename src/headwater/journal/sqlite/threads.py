@@ -62,7 +62,10 @@ class DatabaseThread:
 
     async def stopped(self) -> None:
         """Waits until the thread has ended."""
-        await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        try:
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+        except RuntimeError:  # no executor starts a thread once the interpreter, or the loop, has begun to end
+            self._thread.join()
 
     def _work(self) -> None:
         db: sqlite3.Connection | None = None
