@@ -1,7 +1,7 @@
-"""`headwater gateway` beside LiteLLM's proxy, in front of the same provider on this machine.
+"""`headwater gateway` compared with LiteLLM's proxy, in front of the same provider on this machine.
 
 Measures the CPU time of the gateway's processes per token, the time to first token that the gateway adds, and how many
-streams at 50 tokens a second one core carries with a p99 delivery lag under 100 ms. LiteLLM runs in its own virtual
+streams at 50 tokens a second one core can serve with a p99 delivery lag under 100 ms. LiteLLM runs in its own virtual
 environment, created once in build/ of the checkout; HEADWATER_BENCHMARK_LITELLM names the Python of an existing one.
 
     python -m benchmarks.gateway [--quick]
@@ -30,19 +30,19 @@ __all__ = ("measure",)
 PLACE = ROOT / "build" / "litellm"
 STREAMS = 10
 TOKENS = 150
-"""A stream's, so that a round takes three seconds."""
+"""Tokens per stream, so that a round takes three seconds."""
 ROUNDS = 5
 BLAST = 3000
-"""Tokens of the stream that comes as fast as it is read."""
+"""Tokens of the stream at full speed."""
 BLASTS = {"headwater": 10, "litellm": 1}
-"""How many of these a round, so that the clock of the processes, which ticks a hundred times a second, can tell."""
+"""Such streams per round, enough for the resolution of process times, which is 10 ms."""
 FIRST = 20
-"""Requests a round for the first token."""
+"""Requests per round for the first token."""
 LAG_SECONDS = 0.1
 LEVELS = (10, 20, 30, 40, 50, 75, 100, 125, 150, 175, 200, 250, 300, 350, 400, 500, 600)
-"""How many streams at once are tried, until the lag is too long."""
+"""The numbers of concurrent streams that are tried, until the lag is too long."""
 TOKEN = "sk-0123456789abcdef0123456789abcdef"
-"""What both gateways ask of whoever asks them: LiteLLM's does not start without."""
+"""The key that both gateways require; LiteLLM's does not start without one."""
 READY_SECONDS = 180
 """How long a proxy may take to start."""
 
@@ -54,7 +54,7 @@ _PORT = re.compile(r"http://127\.0\.0\.1:(\d+)/v1")
 
 
 class Gateway(NamedTuple):
-    """One that runs: whose it is, where, and the session of its processes."""
+    """A running gateway: its name, its address, and the session of its processes."""
 
     name: str
     port: int
@@ -65,7 +65,7 @@ class Gateway(NamedTuple):
         return sum(seconds for seconds, _ in _processes(self.session))
 
     def memory(self) -> int:
-        """Bytes of memory that they hold."""
+        """Bytes of memory that they use."""
         return sum(held for _, held in _processes(self.session))
 
 
@@ -83,7 +83,7 @@ def _processes(session: int) -> Iterator[tuple[float, int]]:
 
 @contextlib.contextmanager
 def _running(name: str, command: Iterable[str], folder: Path, port: int | None = None) -> Iterator[Gateway]:
-    """A gateway in a session of its own, once it answers; `port` None: it prints which it took."""
+    """A gateway in its own session, once it answers; with `port` None it prints its port."""
     told = folder / f"{name}.log"
     unset = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
     env = {**unset, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "NO_PROXY": "*"}
@@ -127,7 +127,7 @@ def _free_port() -> int:
 
 @contextlib.contextmanager
 def _headwater(lab: Lab, names: dict[str, str], folder: Path) -> Iterator[Gateway]:
-    """Ours, on a core of its own."""
+    """headwater's, on its own core."""
     told = [f'[{name}]\nmodel = "gpt-5.4"\nbase_url = "{url}"\napi_key_env = "KEY"\n' for name, url in names.items()]
     (folder / "models.toml").write_text("\n".join(told))
     os.environ["KEY"] = "sk-simulated-key-0123456789"
@@ -170,7 +170,7 @@ def litellm_python(*, quick: bool = False) -> str | None:
 
 
 class _Stream(asyncio.Protocol):
-    """One streamed completion after another on one connection: when each token came, and how late that was."""
+    """One streamed completion after another on one connection: when each token arrived, and how late it was."""
 
     def __init__(self, port: int, path: str, model: str) -> None:
         body = b'{"model":"%s","stream":true,"messages":[{"role":"user","content":"Explain tides"}]}' % model.encode()
@@ -180,7 +180,7 @@ class _Stream(asyncio.Protocol):
         self._rest = b""
         self.lags: list[float] = []
         self.words = 0
-        """Tokens that hold no time."""
+        """Tokens that contain no time."""
         self.first = 0.0
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -193,7 +193,7 @@ class _Stream(asyncio.Protocol):
             self.over.set_exception(RuntimeError(f"The connection was lost: {self._rest[:500]!r}"))
 
     def ask(self) -> asyncio.Future[None]:
-        """Ask for a completion; done with its end."""
+        """Requests a completion, and ends with it."""
         self.over = asyncio.get_running_loop().create_future()
         self.lags, self.words, self.first, self._rest = [], 0, 0.0, b""
         self.transport.write(self._request)
@@ -223,7 +223,7 @@ async def _streams(port: int, path: str, model: str, number: int) -> list[_Strea
 
 
 async def _read(port: int, path: str, model: str, number: int, seconds: float) -> list[float]:
-    """So many streams at once, read to their ends; how late each of their tokens came."""
+    """Reads that many streams at once to their ends; returns how late each token was."""
     streams = await _streams(port, path, model, number)
     try:
         async with asyncio.timeout(seconds):
@@ -235,7 +235,7 @@ async def _read(port: int, path: str, model: str, number: int, seconds: float) -
 
 
 async def _blast(port: int) -> int:
-    """One stream that comes as fast as it is read: how many tokens it had."""
+    """Reads one stream at full speed; returns the number of its tokens."""
     (stream,) = await _streams(port, "/v1", "blast", 1)
     async with asyncio.timeout(120):
         await stream.ask()
@@ -256,11 +256,11 @@ async def _first(port: int, path: str, times: int) -> list[float]:
     return found
 
 
-# --- what is measured
+# --- measurements
 
 
 def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
-    """A token, the first token, and how many streams a core holds."""
+    """The cost of a token, the first token, and the streams per core."""
     streams, tokens, rounds, first = (2, 5, 1, 3) if quick else (STREAMS, TOKENS, ROUNDS, FIRST)
     names = {"paced": lab.url("paced", "openai-chat", tokens), "asked": lab.url("asked", "openai-chat")}
     names["blast"] = lab.url("blast", "openai-chat", BLAST)
@@ -276,7 +276,7 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
 
 @contextlib.contextmanager
 def _apart(lab: Lab) -> Iterator[None]:
-    """This process, which reads, stays away from the gateways' core."""
+    """Keeps this process, the reader, off the gateways' core."""
     if not lab.pinned():
         yield
         return
@@ -353,7 +353,7 @@ def _tables(
 
 
 def _held(gateway: Gateway) -> tuple[int, float]:
-    """The most streams at once that come in time, and the p99 of their lag."""
+    """The highest number of concurrent streams that are delivered in time, and the p99 of their lag."""
     best = (0, 0.0)
     for number in LEVELS:
         try:

@@ -1,4 +1,4 @@
-"""How soon a program is there: from a cold process to the request on the wire, and what `import headwater` takes.
+"""The start of a program: the time from a cold process to the request on the wire, and that of `import headwater`.
 
 python -m benchmarks.start [--quick]
 """
@@ -89,7 +89,7 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
     programs = {**PROGRAMS, **({"openai": OPENAI} if sdk else {})}
     imports = [*IMPORTS, *(["import openai"] if sdk else [])]
     with tempfile.TemporaryDirectory() as cache:
-        # Compiled once and read from then on, as an installed package is; and nothing of it stays in the checkout.
+        # Compiled once and reused, like an installed package; and nothing stays in the checkout.
         env = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
         env.pop("PYTHONDONTWRITEBYTECODE", None)
         return [_programs(lab, rounds, env, programs), _imports(lab, rounds, env, imports)]

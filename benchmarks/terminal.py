@@ -1,7 +1,7 @@
-"""What a terminal costs: one answer in Markdown at 100 tokens a second, drawn on a pseudo-terminal, short and long.
+"""The cost of a terminal: one answer in Markdown at 100 tokens a second, drawn on a pseudo-terminal, short and long.
 
-CPU time of the thread that draws, as a share of one core; the answer's tokens come by a virtual clock, so that a long
-one takes no longer than drawing it.
+CPU time of the thread that draws, as a share of one core; the answer's tokens arrive by a virtual clock, so that a
+long one takes no longer than drawing it.
 
     python -m benchmarks.terminal [--quick]
 """
@@ -61,7 +61,7 @@ PARAGRAPH = "The tide rises and falls by the pull of the moon and the sun, and e
 
 
 def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
-    """By length, for an answer in Markdown and for one that is a single paragraph, which is the worst there is."""
+    """By length, for an answer in Markdown and for one that is a single paragraph, which is the worst case."""
     lengths, rounds = ((50,), 1) if quick else (LENGTHS, ROUNDS)
     rows = []
     for length in lengths:
@@ -76,7 +76,7 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
 
 
 def _share(text: str, tokens: int, look: Look) -> float:
-    """How much of one core it takes to show so many tokens of the text."""
+    """The share of one core needed to show that many tokens of the text."""
     with _terminal() as file:
         shown = _spent(text, tokens, LinePrinter("bench", file=file, look=look))
         return max(shown - _spent(text, tokens, None), 0.0) / (tokens / TOKENS_A_SECOND)
@@ -110,7 +110,7 @@ def _events(text: str, tokens: int) -> Iterator[Event]:
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """The text over and over, four characters at a time, as a model's tokens come."""
+    """The text repeatedly, four characters at a time, like a model's tokens."""
     number = 0
     while True:
         number += 1
@@ -120,7 +120,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 @contextmanager
 def _terminal() -> Iterator[TextIO]:
-    """A terminal of 80 columns and 24 lines, read by a thread of its own."""
+    """A terminal of 80 columns and 24 lines, read by a separate thread."""
     import fcntl
     import pty
     import struct

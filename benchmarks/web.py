@@ -1,4 +1,4 @@
-"""All that is measured of the web: what a reader costs, and the gateway beside LiteLLM's proxy.
+"""The measurements of the web: the cost of a reader, and the gateway compared with LiteLLM's proxy.
 
 python -m benchmarks.web [--quick] [--write]
 """

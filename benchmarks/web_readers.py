@@ -1,7 +1,7 @@
-"""What a reader of a server costs: tokens at 50 a second, sent to many readers, beside a bare `transport.write`.
+"""The cost of a reader of a server: tokens at 50 a second, sent to many readers, relative to a bare `transport.write`.
 
-CPU time of the server a token delivered, and memory a reader, of one run with 200 readers and of 100 runs with a reader
-each; beside FastAPI with sse-starlette, and with its own server-sent events.
+The server's CPU time per delivered token, and its memory per reader, for one run with 200 readers and for 100 runs with
+one reader each; compared with FastAPI with sse-starlette, and with its own server-sent events.
 
     python -m benchmarks.web_readers [--quick]
 """
@@ -34,20 +34,20 @@ SECONDS = 4.0
 ROUNDS = 3
 TRIES = 5
 SHAPES = ((1, 200), (100, 100))
-"""How many runs there are, and how many readers of them all."""
+"""The number of runs, and the total number of readers."""
 
 
 class _Found(NamedTuple):
     cpu: float
-    """Seconds a token and reader."""
+    """Seconds per token and reader."""
     memory: float
-    """Bytes a reader."""
+    """Bytes per reader."""
     rate: float
-    """Tokens a second that a reader was sent."""
+    """Tokens per second that a reader received."""
 
 
 class _Counted(asyncio.Protocol):
-    """A reader who counts."""
+    """A reader that counts tokens."""
 
     events = 0
 
@@ -77,7 +77,7 @@ def _start(accept: bytes) -> bytes:
 
 
 async def _requests(kind: str, port: int, runs: int, readers: int) -> Sequence[bytes]:
-    """What each reader asks."""
+    """The request of each reader."""
     if kind != "headwater":
         return [b"GET /run%d HTTP/1.1\r\nhost: localhost\r\n\r\n" % (number % runs) for number in range(readers)]
     if runs == readers:
@@ -91,7 +91,7 @@ async def _requests(kind: str, port: int, runs: int, readers: int) -> Sequence[b
 
 
 async def _reader(port: int, request: bytes, seconds: float = 0.0) -> asyncio.Transport:
-    """A reader who has asked, so many seconds later."""
+    """A reader that has sent its request, after that many seconds."""
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(partial(_Counted, request), "127.0.0.1", port)
     await asyncio.sleep(seconds)
@@ -105,7 +105,7 @@ async def _measure(lab: Lab, kind: str, runs: int, readers: int, seconds: float)
     made: list[asyncio.Transport] = []
     try:
         port = int(process.stdout.readline())
-        if kind not in ("floor", "headwater"):  # what is imported with the first request is not a reader's
+        if kind not in ("floor", "headwater"):  # imports of the first request do not belong to a reader
             (await _reader(port, b"GET /warm HTTP/1.1\r\nhost: localhost\r\n\r\n", min(seconds, 0.5))).abort()
         requests = await _requests(kind, port, runs, readers)
         await asyncio.sleep(min(seconds, 1.0))
@@ -133,7 +133,7 @@ async def _measure(lab: Lab, kind: str, runs: int, readers: int, seconds: float)
 
 
 def _kept_up(lab: Lab, kind: str, runs: int, readers: int, seconds: float) -> _Found:
-    """The measurement, repeated if other work on the machine kept the server from its pace: what waits is joined."""
+    """The measurement, repeated if other work on the machine slowed the server down: it joins pending tokens."""
     for _ in range(TRIES - 1):
         with suppress(RuntimeError):
             return asyncio.run(_measure(lab, kind, runs, readers, seconds))

@@ -1,6 +1,6 @@
-"""The servers whose readers are counted: one that each stands for, with tokens at 50 a second.
+"""The measured servers, one for each way of serving, with tokens at 50 a second.
 
-* `floor`: every frame, made beforehand, written to each transport by one timer a run;
+* `floor`: every prepared frame, written to each transport by one timer per run;
 * `headwater`: an agent behind `headwater.web.router` on the server of `headwater serve`;
 * `sse-starlette`: FastAPI with sse-starlette's EventSourceResponse, a queue for each reader;
 * `fastapi`: the same with FastAPI's own EventSourceResponse.
@@ -26,7 +26,7 @@ TEXT = " ".join(f"word{number}" for number in range(5000))
 
 
 def _event(seq: int) -> str:
-    """A token as an event of ours is: what a program of one's own would send too."""
+    """A token in the format of our events, which another program would send too."""
     told = {"v": 1, "type": "text.delta", "seq": seq, "time": 1795992000.123456, "run": "run_0123456789abcdef01"}
     return json.dumps({**told, "path": ["plain"], "step": 1, "part": 0, "text": f" word{seq}"}, separators=(",", ":"))
 
@@ -77,11 +77,11 @@ async def floor() -> None:
     await server.serve_forever()
 
 
-# --- ours
+# --- headwater
 
 
 async def headwater() -> None:
-    """An agent, served as `headwater serve` does."""
+    """An agent, served like `headwater serve` does."""
     import uvicorn
 
     from headwater import Agent
@@ -94,11 +94,11 @@ async def headwater() -> None:
     await uvicorn.Server(made).serve(sockets=[_bound()])
 
 
-# --- what others do
+# --- FastAPI
 
 
 class _Runs:
-    """Runs that are told to a queue for each reader, as programs around these libraries do it."""
+    """Runs with a queue for each reader, as programs around these libraries do it."""
 
     def __init__(self) -> None:
         self._readers: dict[str, set[asyncio.Queue[tuple[int, str]]]] = {}

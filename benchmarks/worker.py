@@ -1,4 +1,4 @@
-"""One client's process: it measures what it is told on standard input, in lines of JSON, and answers the same way.
+"""One client's process: reads orders from standard input as lines of JSON, measures, and writes its answers likewise.
 
     python -m benchmarks.worker [core]
 
@@ -31,7 +31,7 @@ def _cpu() -> float:
 
 @contextmanager
 def _terminal() -> Iterator[None]:
-    """Standard output is a terminal of 200 columns and 60 rows, all of which is thrown away."""
+    """Makes standard output a terminal of 200 columns and 60 rows, whose output is discarded."""
     import fcntl
     import pty
     import struct
@@ -55,7 +55,7 @@ def _terminal() -> Iterator[None]:
 
 
 class Worker:
-    """Keeps its event loop and its readers between orders, as a program does, so that connections are warm."""
+    """Keeps its event loop and its readers between orders, like a program does, so that connections are warm."""
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
@@ -69,7 +69,7 @@ class Worker:
         return found
 
     def blast(self, client: str, face: str, api: str, url: str) -> Result:
-        """Read one stream at full speed."""
+        """Reads one stream at full speed."""
         if face == "for":
             plain = self._readers.setdefault((client, face, api, url), clients.plain_for(APIS[api], url))
             gc.collect()
@@ -105,7 +105,7 @@ class Worker:
         return {"tokens": count, "cpu": used}
 
     def paced(self, client: str, api: str, url: str, streams: int) -> Result:
-        """Read many streams at once that speak at a model's pace; each token says when it was sent."""
+        """Reads many streams at once at a model's pace; each token contains the time at which it was sent."""
         read = self._reader(client, "chunks", api, url)
         lags: list[float] = []
         now = time.monotonic
@@ -130,7 +130,7 @@ class Worker:
         }
 
     def crowd(self, client: str, api: str, url: str, agents: int) -> Result:
-        """Read many streams at once: as one merged stream of a workflow, or (the floor) each for itself."""
+        """Reads many streams at once: as one merged stream of a workflow, or (the floor) each separately."""
         if client == "headwater":
             read = clients.workflow(APIS[api], url, agents)
         else:
@@ -145,7 +145,7 @@ class Worker:
         return {"tokens": count, "cpu": _cpu() - cpu, "seconds": time.monotonic() - begun}
 
     def shown(self, client: str, api: str, url: str, agents: int, dashboard: bool) -> Result:
-        """Run a workflow whose dashboard is on a terminal that nobody looks at, or that has none."""
+        """Runs a workflow, with its dashboard on a discarded terminal or without a dashboard."""
         run = clients.shown(APIS[api], url, agents, dashboard)
         with _terminal():
             gc.collect()
@@ -154,7 +154,7 @@ class Worker:
             return {"cpu": _cpu() - cpu, "seconds": time.monotonic() - begun}
 
     def first_token(self, client: str, api: str, url: str, times: int) -> Result:
-        """Ask, and take the time until the first token is in the program's hands; on a connection that is warm."""
+        """Measures the time from a request on a warm connection until the program has the first token."""
         read = self._reader(client, "chunks", api, url)
         now = time.monotonic
         marks: list[tuple[float, float, float]] = []
@@ -178,7 +178,7 @@ class Worker:
         return {"asked": asked, "answered": answered, "total": total, "cpu": used / times}
 
     def held(self, client: str, api: str, url: str, streams: int) -> Result:
-        """Open streams that stand still after their first token, and say what each has added to the process."""
+        """Opens streams that pause after their first token, and returns what each has added to the process."""
         read = self._reader(client, "chunks", api, url)
 
         async def hold(count: int) -> int:
@@ -195,7 +195,7 @@ class Worker:
             heard = asyncio.ensure_future(spoken.wait())
             done, _ = await asyncio.wait([heard, *reading], return_when=asyncio.FIRST_COMPLETED)
             for task in done:
-                task.result()  # a reading that ended has failed
+                task.result()  # a stream that ended has failed
             gc.collect()
             resident = _resident()
             for task in reading:
@@ -203,13 +203,13 @@ class Worker:
             await asyncio.gather(*reading, return_exceptions=True)
             return resident
 
-        self._loop.run_until_complete(hold(2))  # what the first stream brings in is not what a stream costs
+        self._loop.run_until_complete(hold(2))  # imports of the first stream are not part of the cost of a stream
         gc.collect()
         before = _resident()
         return {"before": before, "grown": self._loop.run_until_complete(hold(streams)) - before}
 
     def peak(self, client: str, face: str, api: str, url: str) -> Result:
-        """Read one stream, and say how much memory was in use at the most, beyond what was before."""
+        """Reads one stream, and returns the peak of memory above the use before."""
         import tracemalloc
 
         read = self._reader(client, face, api, url)
@@ -224,21 +224,21 @@ class Worker:
 
 
 def _resident() -> int:
-    """Bytes of memory that this process holds."""
+    """Bytes of memory that this process uses."""
     with open("/proc/self/statm", encoding="ascii") as file:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def main() -> None:
-    """Serve orders until there are no more."""
+    """Processes orders until the input ends."""
     worker = Worker()
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a client prints must not stand among the answers
+    os.dup2(2, 1)  # output of a client must not mix with the answers
     for line in sys.stdin:
         order = json.loads(line)
         do: Callable[..., Result] = getattr(worker, order.pop("do"))
         answers.write(json.dumps(do(**order)) + "\n")
-    os._exit(0)  # connections are still open, and how clients would complain of that is nobody's concern
+    os._exit(0)  # connections are still open; ignore the warnings of clients about that
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What many agents cost: a merged stream of 200, and the dashboard that shows 3 or 200 of them.
+"""The cost of many agents: a merged stream of 200, and the dashboard that shows 3 or 200 of them.
 
 python -m benchmarks.workflow [--quick]
 """
@@ -13,12 +13,12 @@ __all__ = ("measure",)
 
 AGENTS = 200
 TOKENS = 1_000
-"""An agent's: what 200 connections and requests cost is then spread over a page of text each."""
+"""Tokens per agent: the cost of 200 connections and requests is spread over a page of text each."""
 ROUNDS = 5
 
 SHOWN = (3, 200)
 SHOWN_TOKENS = 200
-"""An agent's, at 50 a second: the dashboard lives for four seconds."""
+"""Tokens per agent, at 50 a second: the dashboard runs for four seconds."""
 
 
 def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
@@ -52,7 +52,7 @@ def _dashboard(lab: Lab, quick: bool) -> Table:
     rows = []
     for agents in (3,) if quick else SHOWN:
         used: dict[bool, list[float]] = {False: [], True: []}
-        for turn in range(-1, 1 if quick else ROUNDS):  # by turns, the first of which warms up
+        for turn in range(-1, 1 if quick else ROUNDS):  # in alternation; the first round warms up
             for dashboard in (False, True):
                 answer = lab.order("headwater", "shown", api="openai-chat", url=url, agents=agents, dashboard=dashboard)
                 if turn >= 0:

@@ -1,4 +1,4 @@
-"""The shortest streaming agent: each piece of the answer as it comes."""
+"""The shortest streaming agent: each piece of the answer as it is generated."""
 
 from headwater import Agent
 

@@ -12,7 +12,7 @@ def high_water(port: str) -> str:
 model = ScriptedModel(
     [
         [Think("The port first."), "Let me look.", Call("high_water", {"port": "Brest"})],
-        Fail(529),  # the provider has no capacity: asked again
+        Fail(529),  # the provider has no capacity: the request is retried
         ["High water is at ", "06:12."],
     ]
 )

@@ -6,7 +6,7 @@ from headwater import Agent
 
 
 class Tide(BaseModel):
-    """When the water stands highest."""
+    """When the tide is highest."""
 
     port: str
     hour: int = Field(ge=0, le=23)

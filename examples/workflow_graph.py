@@ -9,7 +9,7 @@ from headwater import Agent, GraphWorkflow
 
 
 class Verdict(BaseModel):
-    """What the critic says of a page."""
+    """The critic's verdict on a page."""
 
     good_enough: bool
     why: str
@@ -29,7 +29,7 @@ workflow = GraphWorkflow(
         ("critic", "writer", lambda verdict: not verdict.output.good_enough),
     ],
     start=["history", "physics"],
-    max_visits=5,  # past that the cycle ends with LimitExceeded
+    max_visits=5,  # after that the cycle ends with LimitExceeded
 )
 result = workflow.run("The tides of the Channel")
 print(result.members["writer"])

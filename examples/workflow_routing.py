@@ -8,7 +8,7 @@ from headwater import Agent, GraphWorkflow, Response
 
 
 class Desk(BaseModel):
-    """Who is to answer."""
+    """Which agent answers."""
 
     name: Literal["billing", "technical"]
 

@@ -1,7 +1,7 @@
 """Writes each command's --help into docs/cli.md.
 
 python scripts/command_help.py            # rewrite the blocks
-python scripts/command_help.py --check    # say whether they are what --help says; 1 where not
+python scripts/command_help.py --check    # check that they match --help; exit code 1 if not
 """
 
 import re

@@ -19,7 +19,7 @@ PICTURE = ROOT / "docs" / "assets" / "house.svg"
 
 WIDTH = 800
 WALL = 28
-"""Where the house begins, and how far from the right edge it ends."""
+"""Where the house starts, and its distance from the right edge."""
 STAIRS = 106
 """The column of the floors' names."""
 ROOM, GAP, PAD = 24, 4, 8
@@ -72,7 +72,7 @@ class Room(NamedTuple):
 
 
 class Floor(NamedTuple):
-    """A package, or the modules beside the packages."""
+    """A package, or the modules next to the packages."""
 
     name: str
     rooms: tuple[Room, ...]
@@ -86,7 +86,7 @@ def _inner_width(room: Room) -> float:
 
 
 def floors() -> list[Floor]:
-    """The floors from the top down, as the import contracts have them; the files beside the packages share the last."""
+    """The floors from the top down, as the import contracts have them; the files outside of packages share the last."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
     contracts = {contract["id"]: contract for contract in settings["contracts"]}
     pure = tuple(contracts["pure"]["source_modules"])
@@ -134,7 +134,7 @@ def shelves(rooms: Sequence[Room], width: float) -> list[list[Room]]:
 
 
 def fitting(rooms: Iterable[Room], width: float) -> Iterator[Room]:
-    """The rooms, a suite that is wider than the house as several of its name."""
+    """The rooms; a suite that is wider than the house is split into several with its name."""
     for room in rooms:
         if room.width <= width or len(room.rooms) < 2:
             yield room
@@ -162,7 +162,7 @@ def drawing() -> str:
 
 
 def _row(rooms: Sequence[Room], left: float, top: float, width: float, *, fill: bool) -> Iterator[str]:
-    """Rooms side by side; with `fill` they share what is left of the width."""
+    """Rooms side by side; with `fill` they share the rest of the width."""
     free = width - sum(room.width + GAP for room in rooms) + GAP
     extra = free / len(rooms) if fill else 0.0
     for room in rooms:

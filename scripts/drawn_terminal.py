@@ -1,8 +1,8 @@
-"""Draws what stands on a terminal as an SVG picture: at one moment, or as a film that goes on for ever.
+"""Draws the content of a terminal as an SVG picture: at one moment, or as a film that repeats forever.
 
-Owns the picture alone, and how pictures of several sizes are kept and put on one sheet: `picture` has the commands that
+Owns the picture, and how pictures of several sizes are saved and put on one sheet: `picture` has the commands that
 are filmed, `screens` the dashboards and `terminal_pictures` the answers that are drawn. Frames and bars are drawn as
-shapes, so that no font leaves gaps between them, and every other letter stands in its cell.
+shapes, so that no font leaves gaps between them, and every other letter is in its cell.
 """
 
 import html
@@ -22,23 +22,23 @@ CELL, ROW, SIZE = 8.4, 20, 14
 """Width and height of a character, and the size of its letters, in pixels."""
 
 LEFT, TOP, BELOW = 16, 48, 14
-"""Where the first character stands, and what is free under the last row."""
+"""The position of the first character, and the space below the last row."""
 
 TICK = 0.04
-"""Seconds that are told apart: a person sees no more."""
+"""The resolution in seconds: a person sees no shorter changes."""
 
 HOLD = 4.0
-"""Seconds for which the end of a film stands before it begins again."""
+"""Seconds for which the end of a film is shown before it starts again."""
 
 Style = tuple[str, bool, bool, bool, bool]
 """Color by name or as six hexadecimal digits; bold, faint, italic, underlined."""
 
 
 class Screen(pyte.Screen):
-    """An emulated screen that knows faint letters, kept as blinking ones: nothing here blinks."""
+    """An emulated screen that supports faint letters, stored as blinking ones: nothing here blinks."""
 
     def select_graphic_rendition(self, *attrs: int, **options: Any) -> None:
-        """Take what pyte does not know for what it does."""
+        """Handles attributes that pyte does not support."""
         known: list[int] = []
         waiting = 0  # parameters of an extended color, which mean something else
         for attr in attrs:
@@ -59,7 +59,7 @@ class Spell:
 
 
 class Film:
-    """Each cell of a screen with all it has shown."""
+    """Each cell of a screen with everything that it has shown."""
 
     def __init__(self, columns: int, lines: int) -> None:
         self.columns = columns
@@ -69,7 +69,7 @@ class Film:
         self.now = 0.0
 
     def feed(self, now: float, output: bytes) -> None:
-        """Show `output` at the time `now`, in seconds."""
+        """Shows `output` at the time `now`, in seconds."""
         self.now = max(round(now / TICK) * TICK, self.now)
         self._stream.feed(output)
         for row in sorted(self._screen.dirty):
@@ -85,7 +85,7 @@ class Film:
             return
         if last is not None:
             last.until = self.now
-            if last.since == self.now:  # nobody has seen it
+            if last.since == self.now:  # too short to be seen
                 spells.pop()
         if char.data.strip() or char.underscore:
             spells.append(Spell(char.data, style, self.now))
@@ -105,7 +105,7 @@ def still(rows: Iterable[str], columns: int, lines: int) -> Film:
 
 @dataclass
 class Run:
-    """Neighbouring cells that came and went together."""
+    """Neighbouring cells that appeared and disappeared together."""
 
     row: int
     column: int
@@ -117,7 +117,7 @@ class Run:
 
 
 def runs(film: Film) -> Iterator[Run]:
-    """All that was shown, in as few pieces as it takes: words that came together are one, with the spaces between."""
+    """Everything that was shown, in as few pieces as possible: words that appeared together are one piece."""
     open_: list[Run] = []
     done: list[Run] = []
     for (row, column), spells in sorted(film.cells.items()):
@@ -135,7 +135,7 @@ def runs(film: Film) -> Iterator[Run]:
 
 
 def is_wide(text: str) -> bool:
-    """Whether it is as wide as its font likes: an emoji, which stands alone so that nothing after it is moved."""
+    """Whether its width depends on the font: an emoji, which is a separate piece so that it moves nothing after it."""
     return any(unicodedata.east_asian_width(char) == "W" for char in text)
 
 
@@ -195,7 +195,7 @@ def shape(run: Run) -> str:
     left, top, width, height = SHAPES[char]
     gap = 0.6 if char in _EIGHTHS else 0.0
     wide = (len(run.text) - 1 + width) * CELL
-    if gap:  # bars that stand side by side
+    if gap:  # adjacent bars
         width, height, top = CELL - gap, height * (ROW - 4), y + 2 + top * (ROW - 4)
         bar = f"{top:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z"
         return "".join(f"M{x + at * CELL:.1f} {bar}" for at in range(len(run.text)))
@@ -250,11 +250,11 @@ path.faint{{fill:#c4cad1}}
 """
 
 NAMES = {"brown": "yellow", "brightblue": "blue", "brightblack": "faint"}
-"""What pyte calls some colors, and what they are called here."""
+"""The names of some colors in pyte, and here."""
 
 
 def draw(film: Film, *, title: str, name: str = "headwater") -> str:
-    """The film as an SVG picture; one that moves begins again when it is over."""
+    """The film as an SVG picture; an animated one starts again at its end."""
     width = round(film.columns * CELL + 2 * LEFT)
     height = TOP + film.rows * ROW + BELOW
     whole = film.now + HOLD
@@ -310,7 +310,7 @@ def classes(style: Style) -> str:
 
 
 def elements(together: list[Run]) -> str:
-    """Runs that come and go at the same time, as SVG: shapes of one style as one path, letters as text."""
+    """Runs that appear and disappear at the same time, as SVG: shapes of one style as one path, letters as text."""
     paths: dict[str, str] = {}
     text = ""
     for run in together:
@@ -328,7 +328,7 @@ def named(kind: str) -> str:
 
 
 def words(run: Run) -> str:
-    """A run of letters as SVG text; whatever font there is, they stand in their cells."""
+    """A run of letters as SVG text; they are in their cells with any font."""
     x, y = LEFT + run.column * CELL, TOP + run.row * ROW + SIZE + 1
     length = f' textLength="{len(run.text) * CELL:.1f}"' if len(run.text) > 1 else ""
     return f'<text{named(classes(run.style))} x="{x:.1f}" y="{y}"{length}>{html.escape(run.text, quote=False)}</text>'
@@ -339,7 +339,7 @@ class Shot(Protocol):
 
     @property
     def name(self) -> str:
-        """The file it is kept in, without its ending."""
+        """The file's name, without its suffix."""
 
     @property
     def columns(self) -> int:
@@ -351,14 +351,14 @@ class Shot(Protocol):
 
     @property
     def kept(self) -> bool:
-        """Whether the documents have it."""
+        """Whether it is part of the documentation."""
 
 
 S = TypeVar("S", bound=Shot)
 
 
 def keep(shots: Iterable[S], film: Callable[[S], Film], assets: Path, *, title: str, folder: Path | None) -> None:
-    """Draw the shots that the documents have; with a folder all of them, and photograph them, dark and light."""
+    """Draws the shots of the documentation; with a folder all of them, also as PNGs, dark and light."""
     for shot in shots:
         if not (shot.kept or folder):
             continue
@@ -385,7 +385,7 @@ MOST_WIDE = 1000
 
 
 def contact_sheet(rows: Sequence[Sequence[tuple[str, Path | None]]], target: Path) -> None:
-    """Pictures with a caption each, side by side in rows, as one PNG; None leaves a place empty."""
+    """Pictures with a caption each, side by side in rows, as one PNG; None leaves an empty place."""
     told = []
     for row in rows:
         for caption, picture in row:
@@ -408,7 +408,7 @@ def shown_height(picture: Path) -> int:
 
 
 def photograph(picture: Path, target: Path, *, dark: bool, width: int, height: int) -> None:
-    """A browser's view of the picture as a PNG. Raises SystemExit where there is no browser."""
+    """A browser's view of the picture as a PNG. Raises SystemExit if there is no browser."""
     ground = "#0d1117" if dark else "#ffffff"
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "page.html"

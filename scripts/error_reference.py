@@ -1,4 +1,4 @@
-"""Write docs/errors.md: every error class with its attributes, what to do, and its messages.
+"""Writes docs/errors.md: every error class with its attributes, what to do, and its messages.
 
     python scripts/error_reference.py      # runs every case and writes docs/errors.md; takes a few seconds
 
@@ -253,7 +253,7 @@ def _texts(part: ast.expr | str) -> list[str]:
 
 
 def main() -> None:
-    """Run every case and write the page."""
+    """Runs every case and writes the page."""
     with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):  # discard what the cases print
         messages = {title: provoke(case)[0] for title, case in all_cases().items()}
     PAGE.write_text(page(messages), encoding="utf-8")

@@ -20,7 +20,7 @@ ASSETS = ROOT / "docs" / "assets"
 
 
 def main() -> None:
-    """Run the scene once, and look at it at every size."""
+    """Runs the scene once, and takes a picture at every size."""
     with (
         tempfile.TemporaryDirectory() as folder,
         browser(Path(folder)) as chromium,
@@ -56,19 +56,19 @@ def main() -> None:
 
 
 def ask(page: Page, task: str) -> None:
-    """Write a task and send it."""
+    """Types a task and sends it."""
     page.click("#say")
     page.type(task)
     page.press("Enter")
 
 
 def settle(page: Page) -> None:
-    """Wait until what changes ten times a second has changed."""
+    """Waits for the next update; there are ten per second."""
     page.run("new Promise((later) => setTimeout(later, 400))")
 
 
 def picture(page: Page, name: str) -> None:
-    """Write what the window shows."""
+    """Writes a picture of the window."""
     settle(page)
     page.picture(ASSETS / f"page-{name}.png")
     print(f"docs/assets/page-{name}.png")

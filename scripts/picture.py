@@ -1,11 +1,11 @@
-"""Draw the documents' pictures: run the real command in a pseudo-terminal and draw what it showed, as it came.
+"""Draws the documentation's films: runs the real commands in a pseudo-terminal and draws their output over time.
 
     python scripts/picture.py            # writes docs/assets/agent.svg and demo.svg
     python scripts/picture.py demo       # one of them
-    python scripts/picture.py --png FOLDER   # and what a browser makes of their ends
+    python scripts/picture.py --png FOLDER   # also their last frames, rendered by a browser
 
-The commands are those that the documents name, on the offline model: no key, no network. Every character appears in
-the picture when it appeared on the terminal, again and again; where nobody wants things to move, the end is shown.
+The commands are those of the documentation, with the offline model: no key, no network. Every character appears in the
+picture when it appeared on the terminal, and the film repeats; with reduced motion only the end is shown.
 """
 
 import argparse
@@ -31,7 +31,7 @@ ASSETS = ROOT / "docs" / "assets"
 
 @dataclass(frozen=True)
 class Scene:
-    """A command, and the terminal that it is shown on."""
+    """A command, and the terminal that shows it."""
 
     command: str
     columns: int
@@ -54,14 +54,14 @@ def high_water(port: Literal["Brest", "Dover"]) -> str:
 '''
 
 README_WIDTH = 570
-"""Pixels that a README gives a picture on a narrow screen: what stands in it must be readable then, too."""
+"""A picture's width in pixels in a README on a narrow screen: its text must be readable then, too."""
 
 PROMPT_SECONDS = 0.6
-"""How long the command stands there before it is run."""
+"""Seconds for which the command is shown before it runs."""
 
 
 def capture(scene: Scene, folder: Path) -> Iterator[tuple[float, bytes]]:
-    """What the command writes to a terminal of its own, and when, in seconds."""
+    """What the command writes to its terminal, and when, in seconds."""
     (folder / "tides.py").write_text(TOOL, encoding="utf-8")
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", scene.lines, scene.columns, 0, 0))
@@ -84,19 +84,19 @@ def capture(scene: Scene, folder: Path) -> Iterator[tuple[float, bytes]]:
 
 
 def filmed(scene: Scene) -> Film:
-    """What the command showed, from its first output on."""
+    """The command's output, from its first output on."""
     film = Film(scene.columns, scene.lines)
     film.feed(0, f"\x1b[32m$\x1b[0m \x1b[1m{scene.command}\x1b[0m\r\n".encode())
     with tempfile.TemporaryDirectory() as folder:
         begun: float | None = None
         for now, output in capture(scene, Path(folder)):
-            begun = now if begun is None else begun  # how long Python takes to start is no part of the picture
+            begun = now if begun is None else begun  # Python's startup time is not part of the picture
             film.feed(PROMPT_SECONDS + now - begun, output)
     return film
 
 
 def main() -> None:
-    """Write the pictures that are named, or all."""
+    """Writes the given pictures, or all."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("scenes", nargs="*", choices=[*SCENES, []], help="which; all of them unless named")
     parser.add_argument("--png", type=Path, metavar="FOLDER", help="photograph their ends, too, as wide as in a README")

@@ -1,9 +1,9 @@
-"""Fill in the tables of docs/reliability.md: the probes, the sweep over all recordings, the bounds.
+"""Fills in the tables of docs/reliability.md: the probes, the sweep over all recordings, the bounds.
 
     python scripts/reliability.py                  # print them: a few minutes
     python scripts/reliability.py --full --write   # the long sweep, and into the page: half an hour
 
-Exit code 1 where something is not as the page promises.
+The exit code is 1 if a guarantee of the page is broken.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAGE: Final = ROOT / "docs" / "reliability.md"
 
 
 def probes_table() -> tuple[str, bool]:
-    """Each probe, with what others answered and what this library does."""
+    """Each probe, with the results of other libraries and of this one."""
     lines = [
         f"| probe | **headwater {__version__}** | {' | '.join(probes.PEERS)} |",
         f"|---|{'---|' * (len(probes.PEERS) + 1)}",
@@ -63,7 +63,7 @@ def bounds_table() -> tuple[str, bool]:
 
 
 def main() -> int:
-    """Make the tables, and print them or put them into the page."""
+    """Creates the tables, and prints them or writes them into the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--full", action="store_true", help="the long sweep")
     parser.add_argument("--write", action="store_true", help="into docs/reliability.md")

@@ -1,9 +1,9 @@
-"""Draw the dashboard at several sizes: what a real workflow's log comes to at one moment, as SVG pictures.
+"""Draws the dashboard at several sizes: the state of a real workflow's log at one moment, as SVG pictures.
 
     python scripts/screens.py                  # writes docs/assets/dashboard-*.svg
-    python scripts/screens.py --png FOLDER     # and what a browser makes of them, on a dark ground and a light one
+    python scripts/screens.py --png FOLDER     # also rendered by a browser, on a dark and on a light background
 
-The workflows run in virtual time on the offline model: the same pictures every time, and no waiting.
+The workflows run in virtual time with the offline model: the same pictures every time, without waiting.
 """
 
 import argparse
@@ -42,7 +42,7 @@ NAMES = ("Market-Researcher", "Financial-Analyst", "Technical-Analyst")
 
 @dataclass(frozen=True)
 class Shot:
-    """How many agents on what terminal, and when it is looked at, in seconds."""
+    """The number of agents, the terminal, and the moment to show, in seconds."""
 
     agents: int
     columns: int
@@ -53,13 +53,13 @@ class Shot:
     over: bool = False
     """At the end."""
     kept: bool = True
-    """Whether the documents have it."""
+    """Whether it is part of the documentation."""
     tree: bool = False
-    """A graph with a workflow in it, instead of agents beside each other."""
+    """A graph with a workflow in it, instead of independent agents."""
 
     @property
     def name(self) -> str:
-        """The file it is kept in, without its ending."""
+        """The file's name, without its suffix."""
         kind = "-plain" * self.plain + "-over" * self.over + "-tree" * self.tree
         return f"dashboard-{self.agents}-agents-{self.columns}x{self.lines}{kind}"
 
@@ -161,13 +161,13 @@ def log_of(run: Workflow[Any]) -> list[Event]:
         loop = asyncio.get_running_loop()
         await run.arun("Analyze Tesla", on_event=lambda event: log.append(at(event, loop.time(), begun)))
 
-    random.seed(0)  # how long it is waited before the next attempt
+    random.seed(0)  # the wait before the next attempt
     run_virtual(main())
     return log
 
 
 def at(event: Event, time: float, begun: dict[str, float]) -> Event:
-    """The event at another time; `begun` are the times at which tools began, by their calls."""
+    """The event at another time; `begun` are the times at which tools started, by their calls."""
     if isinstance(event, ToolStarted):
         begun[event.run + event.call] = time
     if isinstance(event, ToolFinished):
@@ -176,14 +176,14 @@ def at(event: Event, time: float, begun: dict[str, float]) -> Event:
 
 
 def rows(shot: Shot, log: list[Event]) -> list[str]:
-    """What stands on the screen at the shot's moment."""
+    """The content of the screen at the shot's moment."""
     board = Board("quarterly-report" if shot.tree else "market-analysis-workflow")
     layout = Layout(board, signs=PLAIN_SIGNS if shot.plain else SIGNS, color=not shot.plain)
     drawn_at = 0.0
     for event in log:
         if event.time > shot.after and not shot.over:
             break
-        if event.time >= drawn_at + 0.125:  # as the dashboard would: what stands on a row depends on what stood there
+        if event.time >= drawn_at + 0.125:  # like the dashboard: the content of a row depends on its previous content
             layout.rows(shot.columns, shot.lines, event.time)
             drawn_at = event.time
         board.feed(event)
@@ -191,7 +191,7 @@ def rows(shot: Shot, log: list[Event]) -> list[str]:
 
 
 def main() -> None:
-    """Draw the screens."""
+    """Draws the screens."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--png", type=Path, metavar="FOLDER", help="photograph all of them, too")
     folder: Path | None = parser.parse_args().png

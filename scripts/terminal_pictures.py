@@ -1,11 +1,11 @@
-"""Draw one agent's answer on terminals of several sizes, at moments of a real run, as SVG pictures.
+"""Draws one agent's answer on terminals of several sizes, at moments of a real run, as SVG pictures.
 
     python scripts/terminal_pictures.py                  # writes docs/assets/terminal-*.svg
-    python scripts/terminal_pictures.py --png FOLDER     # and what a browser makes of them, and FOLDER/sheet.png
-    python scripts/terminal_pictures.py --png FOLDER --beside PEERS    # the sheet has what peers show beside them
+    python scripts/terminal_pictures.py --png FOLDER     # also rendered by a browser, and FOLDER/sheet.png
+    python scripts/terminal_pictures.py --png FOLDER --beside PEERS    # the sheet also has the pictures of PEERS
 
-PEERS holds pictures of what other programs make of the same answer: `peer-NAME-answer-80x24.png`, and so on.
-The agents run in virtual time on the offline model, on a pseudo-terminal: the same pictures every time, and no waiting.
+PEERS contains pictures of other programs that show the same answer: `peer-NAME-answer-80x24.png`, and so on.
+The agents run in virtual time with the offline model, on a pseudo-terminal: the same pictures every time.
 """
 
 import argparse
@@ -105,7 +105,7 @@ def answer() -> Agent[Any, Any]:
 
 
 def tools() -> Agent[Any, Any]:
-    """Three tools at once, one of which fails, and what comes of them."""
+    """Three tools at once, one of which fails, and their results."""
     calls = [Call("weather", {"city": "Bergen"}), Call("flights", {"to": "Bergen"}), Call("hotels", {"city": "Bergen"})]
     said = "It is **cold and wet** in Bergen: 4 °C.\n\n- Take a *coat*\n- Book the hotel in the morning"
     return agent(
@@ -114,14 +114,14 @@ def tools() -> Agent[Any, Any]:
 
 
 def thinking() -> Agent[Any, Any]:
-    """A model that thinks for long."""
+    """A model that reasons for a long time."""
     return agent(
         [Think("Well. "), *([Wait(1.0), Think("And then. ")] * 20), "Because the moon **pulls**, twice a day."]
     )
 
 
 def healed() -> Agent[Any, Any]:
-    """A stream that is cut, and begun again."""
+    """A stream that is cut, and restarted."""
     said = "## Tides\n\nThe tide is the rise and fall of the sea.\n\nIt comes from"
     cut = [Wait(0.4), said, Wait(0.5), Fail(ConnectionResetError("reset by peer"))]
     whole = "## Tides\n\nThe tide is the **rise and fall** of the sea, by the pull of the moon and the sun."
@@ -129,13 +129,13 @@ def healed() -> Agent[Any, Any]:
 
 
 def failed() -> Agent[Any, Any]:
-    """A stream that is cut for good."""
+    """A stream that is cut and not restarted."""
     said = "The tide is the rise and fall of the sea. It comes from"
     return agent([Wait(0.4), said, Wait(0.5), Fail(ConnectionResetError("reset by peer"))], retries=0)
 
 
 def waiting() -> Agent[Any, Any]:
-    """A provider that wants a pause."""
+    """A provider that asks for a pause."""
     return agent([Fail(429, retry_after=8.0)], ["There."], retries=2)
 
 
@@ -147,20 +147,20 @@ def agent(*turns: Any, **options: Any) -> Agent[Any, Any]:
 
 @dataclass(frozen=True)
 class Shot:
-    """Which run on what terminal, and when it is looked at, in seconds; None is its end."""
+    """The run, the terminal, and the moment to show, in seconds; None is its end."""
 
     scene: Callable[[], Agent[Any, Any]]
     columns: int = 80
     lines: int = 24
     after: float | None = None
     kept: bool = False
-    """Whether the documents have it."""
+    """Whether it is part of the documentation."""
     plain: bool = False
     """Without colors, in ASCII."""
 
     @property
     def name(self) -> str:
-        """The file it is kept in, without its ending."""
+        """The file's name, without its suffix."""
         when = "" if self.after is None else f"-{self.after:g}s"
         return f"terminal-{self.scene.__name__}-{self.columns}x{self.lines}{when}{'-plain' * self.plain}"
 
@@ -188,11 +188,11 @@ SHOTS = (
 
 
 SHEET = ((80, 24), (120, 40), (40, 12), (200, 60))
-"""The sizes at which an answer is put beside what peers make of it."""
+"""The sizes at which an answer is compared with other programs."""
 
 
 def film(shot: Shot) -> Film:
-    """What stands on the screen at the shot's moment."""
+    """The content of the screen at the shot's moment."""
     os.environ.pop("NO_COLOR", None)
     if shot.plain:
         os.environ["NO_COLOR"] = "1"
@@ -237,7 +237,7 @@ def film(shot: Shot) -> Film:
 
 
 def at(event: Event, time: float, begun: dict[str, float]) -> Event:
-    """The event at another time; `begun` are the times at which tools began, by their calls."""
+    """The event at another time; `begun` are the times at which tools started, by their calls."""
     if isinstance(event, ToolStarted):
         begun[event.call] = time
     if isinstance(event, ToolFinished):
@@ -246,7 +246,7 @@ def at(event: Event, time: float, begun: dict[str, float]) -> Event:
 
 
 def sheet(folder: Path, beside: Path | None) -> None:
-    """Put the answer, as it stands on terminals of four sizes, beside what peers show of it."""
+    """Puts the answer on terminals of four sizes next to the pictures of other programs."""
     found = {path.stem: path for path in sorted(beside.glob("peer-*.png"))} if beside is not None else {}
     peers = sorted({stem.split("-")[1] for stem in found})
     rows: list[list[tuple[str, Path | None]]] = []
@@ -260,12 +260,12 @@ def sheet(folder: Path, beside: Path | None) -> None:
 
 
 def main() -> None:
-    """Draw the pictures."""
+    """Draws the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--png", type=Path, metavar="FOLDER", help="photograph all of them, and put them on a sheet")
     parser.add_argument("--beside", type=Path, metavar="PEERS", help="what peers show, for the sheet")
     asked = parser.parse_args()
-    logging.getLogger("headwater").addHandler(logging.NullHandler())  # what breaks here is meant to
+    logging.getLogger("headwater").addHandler(logging.NullHandler())  # these failures are intended
     os.environ["TERM"] = "xterm-256color"
     keep(SHOTS, film, ASSETS, title="One agent on a terminal", folder=asked.png)
     if asked.png is not None:
