@@ -34,7 +34,7 @@ def test_it_is_read_back_as_it_was_written() -> None:
     }
 
 
-def test_options_without_a_json_form_are_named_and_refused_by_whoever_goes_on() -> None:
+def test_options_without_a_json_form_are_named_and_rejected_on_resume() -> None:
     asked = asked_of([Message.user("go")], options={"output_type": int, "tools": [print], "on_event": print})
     assert asked.missing == ("output_type", "tools")
     with pytest.raises(ConfigurationError, match="output_type=, tools="):
@@ -57,7 +57,7 @@ def test_anything_else_is_refused_with_what_to_do(context: Any) -> None:
         plain_context(context)
 
 
-def test_context_from_builds_it_anew() -> None:
+def test_context_from_builds_it_again() -> None:
     asked_for = AskedFor(run="r", agent="a", task=(), context={"user": "ann"}, thread="t", labels={"x": "y"})
     assert context_of(asked_for, None) == {"user": "ann"}
     assert context_of(asked_for, lambda request: Live(request.context["user"])) == Live("ann")

@@ -78,7 +78,7 @@ def test_of_two_processes_that_drive_it_at_once_one_stops_without_a_word() -> No
     run_virtual(main())
 
 
-def test_a_process_that_was_frozen_finds_the_run_gone_and_says_nothing() -> None:
+def test_a_frozen_process_finds_the_run_taken_and_writes_nothing() -> None:
     async def main() -> None:
         log = MemoryLog()
 
@@ -127,7 +127,7 @@ def test_an_agent_that_is_not_known_here_is_left_to_others() -> None:
 # --- waiting
 
 
-def test_a_run_that_only_waits_is_let_go_and_goes_on_with_the_answer() -> None:
+def test_a_waiting_run_is_released_and_continues_with_the_answer() -> None:
     async def main() -> None:
         log = MemoryLog()
         await submitted(log, one_asked())
@@ -161,7 +161,7 @@ def test_a_question_is_asked_once_however_often_the_run_is_driven() -> None:
     run_virtual(main())
 
 
-def test_an_answer_that_comes_between_the_question_and_letting_go_is_not_lost() -> None:
+def test_an_answer_between_the_question_and_the_release_is_not_lost() -> None:
     class Quick(MemoryLog):
         async def append_many(self, batches: Sequence[Batch]) -> Any:
             events = [event for batch in batches for event in map(decode, batch.lines)]
@@ -184,7 +184,7 @@ def test_an_answer_that_comes_between_the_question_and_letting_go_is_not_lost() 
     run_virtual(main())
 
 
-def test_the_first_answer_stands_and_the_second_is_told_whose_it_is() -> None:
+def test_the_first_answer_counts_and_the_second_gets_its_author() -> None:
     from headwater.errors import AlreadyAnswered
 
     async def main() -> None:
@@ -230,7 +230,7 @@ def test_a_question_lapses_by_the_stores_clock_in_whichever_process() -> None:
     run_virtual(main())
 
 
-def test_an_answer_that_was_stored_before_the_question_lapsed_stands() -> None:
+def test_an_answer_that_was_stored_before_the_timeout_counts() -> None:
     now = 1_000_000.0
 
     async def main() -> None:
@@ -249,7 +249,7 @@ def test_an_answer_that_was_stored_before_the_question_lapsed_stands() -> None:
     run_virtual(main())
 
 
-def test_the_runs_clock_stands_still_while_it_waits() -> None:
+def test_the_runs_timeout_pauses_while_it_waits() -> None:
     now = 1_000_000.0
 
     async def main() -> None:
@@ -281,7 +281,7 @@ def test_an_approver_answers_without_letting_go_and_its_answer_goes_through_the_
     asyncio.run(main())
 
 
-def test_what_is_said_to_a_run_that_waits_is_heard_when_it_is_driven_again() -> None:
+def test_a_message_to_a_waiting_run_is_received_when_it_is_driven_again() -> None:
     async def main() -> None:
         log = MemoryLog()
         await submitted(log, one_asked())
@@ -296,7 +296,7 @@ def test_what_is_said_to_a_run_that_waits_is_heard_when_it_is_driven_again() -> 
     run_virtual(main())
 
 
-def test_letters_that_commit_out_of_order_are_all_given() -> None:
+def test_letters_that_commit_out_of_order_are_all_delivered() -> None:
     async def main() -> None:
         log = MemoryLog()
         await submitted(log, two_asked())
@@ -314,7 +314,7 @@ def test_letters_that_commit_out_of_order_are_all_given() -> None:
     run_virtual(main())
 
 
-def test_whoever_is_to_be_told_is_told_of_each_parked_question_once() -> None:
+def test_each_parked_question_is_notified_once() -> None:
     told: list[str] = []
 
     async def main() -> None:
@@ -329,7 +329,7 @@ def test_whoever_is_to_be_told_is_told_of_each_parked_question_once() -> None:
     assert told == ["How many nights in Oslo?"]
 
 
-def test_a_run_is_let_go_only_when_whoever_is_to_be_told_was() -> None:
+def test_a_run_is_released_only_after_its_notifications() -> None:
     told: list[str] = []
 
     def tell(question: Any) -> None:
@@ -354,7 +354,7 @@ def test_a_run_is_let_go_only_when_whoever_is_to_be_told_was() -> None:
     run_virtual(main())
 
 
-def test_the_next_process_tells_what_one_that_died_could_not() -> None:
+def test_the_next_process_sends_the_notifications_of_a_dead_one() -> None:
     told: list[str] = []
 
     def closed(question: Any) -> None:
@@ -379,7 +379,7 @@ def test_the_next_process_tells_what_one_that_died_could_not() -> None:
     run_virtual(main())
 
 
-def test_an_answer_is_heard_while_somebody_is_still_to_be_told() -> None:
+def test_an_answer_is_received_during_a_pending_notification() -> None:
     def closed(question: Any) -> None:
         raise ConnectionError("the office is closed")
 
@@ -448,7 +448,7 @@ def test_drives_that_ended_by_waiting_do_not_count() -> None:
     assert fruitless([]) == 0
 
 
-def test_a_process_that_is_told_to_stop_leaves_the_run_as_it_stands() -> None:
+def test_a_process_that_shuts_down_leaves_the_run_unchanged() -> None:
     async def main() -> None:
         log = MemoryLog()
 
@@ -470,7 +470,7 @@ def test_a_process_that_is_told_to_stop_leaves_the_run_as_it_stands() -> None:
 
 
 @pytest.mark.parametrize("answers", ["an error", "nothing"])
-def test_a_process_that_is_told_to_stop_does_not_wait_for_a_store_that_is_gone(answers: str) -> None:
+def test_a_process_that_shuts_down_does_not_wait_for_a_lost_store(answers: str) -> None:
     class Gone(MemoryLog):
         gone = False
 
@@ -501,7 +501,7 @@ def test_a_process_that_is_told_to_stop_does_not_wait_for_a_store_that_is_gone(a
     run_virtual(main())
 
 
-def test_another_declaration_is_a_warning_and_the_run_goes_on() -> None:
+def test_another_declaration_is_a_warning_and_the_run_continues() -> None:
     async def main() -> None:
         log = MemoryLog()
         await submitted(log, one_asked())
@@ -516,7 +516,7 @@ def test_another_declaration_is_a_warning_and_the_run_goes_on() -> None:
     run_virtual(main())
 
 
-def test_what_cannot_be_carried_out_fails_and_its_log_says_why() -> None:
+def test_an_impossible_request_fails_and_its_log_says_why() -> None:
     async def main() -> None:
         log = MemoryLog()
         await submitted(log, agent(), output_type=int)
@@ -566,7 +566,7 @@ def test_the_context_is_built_in_each_process() -> None:
 # --- threads
 
 
-def test_a_run_of_a_thread_goes_on_from_what_the_one_before_said() -> None:
+def test_a_run_of_a_thread_continues_from_the_previous_run() -> None:
     heard: list[int] = []
 
     def answers(request: Any) -> Any:

@@ -190,7 +190,7 @@ def test_a_reader_of_a_log_that_was_restored_gets_it_from_its_beginning(journal:
     check_log(seen[6:])
 
 
-def test_chunks_of_a_restored_log_begin_with_one_that_says_so(journal: str) -> None:
+def test_chunks_of_a_restored_log_start_with_a_reset(journal: str) -> None:
     async def chunks(stream: headwater.AgentStream[object]) -> AsyncGenerator[headwater.StreamChunk, None]:
         async for chunk in stream:
             yield chunk
@@ -200,7 +200,7 @@ def test_chunks_of_a_restored_log_begin_with_one_that_says_so(journal: str) -> N
     assert told == [("one ", None), ("two ", None), ("", "reset"), ("four", None), ("", None)]
 
 
-def test_text_cannot_be_taken_back_so_its_reader_is_told(journal: str) -> None:
+def test_text_readers_get_an_error_at_a_reset(journal: str) -> None:
     async def text(stream: headwater.AgentStream[object]) -> AsyncGenerator[str, None]:
         async for piece in stream.text():
             yield piece

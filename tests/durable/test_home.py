@@ -121,7 +121,7 @@ def test_whether_a_process_runs() -> None:
     assert not homes._runs(ended_process())
 
 
-def test_runs_of_agents_that_nobody_here_knows_do_not_keep_others_waiting(journal: str) -> None:
+def test_runs_of_unknown_agents_do_not_delay_others(journal: str) -> None:
     home = home_of(journal)
 
     async def left_behind() -> None:
@@ -155,7 +155,7 @@ class Where:
         return "Go."
 
 
-def test_a_run_is_driven_on_the_loop_that_starts_it_and_from_plain_code_on_a_thread(journal: str) -> None:
+def test_a_run_is_driven_on_its_starting_loop_or_from_sync_code_on_a_thread(journal: str) -> None:
     where = Where()
     agent = plain(journal, instructions=where)
     agent.start("Hi").result_sync()
@@ -174,7 +174,7 @@ def test_a_run_is_driven_on_the_loop_that_starts_it_and_from_plain_code_on_a_thr
     assert where.threads[-1] == "headwater runs"
 
 
-def test_what_is_started_below_plain_code_is_driven_on_the_thread(journal: str) -> None:
+def test_runs_started_below_sync_code_are_driven_on_the_thread(journal: str) -> None:
     where = Where()
     inner, refs = plain(journal, instructions=where), list[RunRef[Any]]()
 
@@ -210,7 +210,7 @@ class Held:
         self.agent = Agent(name="held", model=model, tools=[hang], journal=journal)
 
 
-def test_a_loop_that_ends_gives_its_runs_back(journal: str) -> None:
+def test_a_loop_that_ends_releases_its_runs(journal: str) -> None:
     held = Held(journal)
 
     async def main() -> str:
@@ -224,7 +224,7 @@ def test_a_loop_that_ends_gives_its_runs_back(journal: str) -> None:
     assert [event.type for event in ref.events()].count("run.resumed") == 1
 
 
-def test_a_loop_that_drives_and_stands_idle_is_not_alive(journal: str) -> None:
+def test_an_idle_loop_that_drives_runs_is_not_alive(journal: str) -> None:
     held, loop = Held(journal), asyncio.new_event_loop()
 
     async def main() -> Station:
@@ -237,7 +237,7 @@ def test_a_loop_that_drives_and_stands_idle_is_not_alive(journal: str) -> None:
     loop.close()
 
 
-def test_a_loop_that_only_reads_may_stand_idle(journal: str) -> None:
+def test_a_loop_that_only_reads_may_be_idle(journal: str) -> None:
     stream = slow(journal).run_stream("Think")
     for event in stream.events():
         if event.type == "text.delta":
@@ -284,7 +284,7 @@ def test_handing_a_run_to_a_loop_that_is_blocked_waits_for_nothing(journal: str)
     thread.join()
 
 
-def test_the_thread_goes_on_whatever_a_step_raises(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_thread_continues_whatever_a_step_raises(caplog: pytest.LogCaptureFixture) -> None:
     taken: list[str] = []
 
     async def step() -> None:

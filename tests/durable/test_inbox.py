@@ -47,7 +47,7 @@ def types(events: Sequence[Event]) -> list[str]:
     return [event.type for event in events]
 
 
-def test_an_answer_that_comes_before_its_question_is_the_questions() -> None:
+def test_an_early_answer_belongs_to_its_question() -> None:
     async def main() -> None:
         run = one_asked().run_stream("go").claim()
         inbox = Inbox(run)
@@ -64,7 +64,7 @@ def test_an_answer_that_comes_before_its_question_is_the_questions() -> None:
     run_virtual(main())
 
 
-def test_a_letter_is_given_once_however_often_the_inbox_is_read() -> None:
+def test_a_letter_is_delivered_once() -> None:
     async def main() -> None:
         model = ScriptedModel([Call("nobody", {}), "So."])
         run = Agent(model=model).run_stream("go").claim()
@@ -77,7 +77,7 @@ def test_a_letter_is_given_once_however_often_the_inbox_is_read() -> None:
     run_virtual(main())
 
 
-def test_what_stands_in_the_log_is_not_given_again() -> None:
+def test_letters_in_the_log_are_not_delivered_again() -> None:
     async def main() -> None:
         run = Agent(model=ScriptedModel(["So."])).run_stream("go").claim()
         known = MessageReceived(key="key-1", message=Message.user("one"), seq=5, run=run.id)
@@ -87,7 +87,7 @@ def test_what_stands_in_the_log_is_not_given_again() -> None:
     run_virtual(main())
 
 
-def test_what_is_said_to_a_member_waits_until_it_is_at_work() -> None:
+def test_a_message_to_a_member_waits_until_it_runs() -> None:
     async def main() -> None:
         run = heard_by_a_member().run_stream("go").claim()
         events = await read(run, Inbox(run), [("run.started", [say(1, "hurry", agent="hears")])])
@@ -97,7 +97,7 @@ def test_what_is_said_to_a_member_waits_until_it_is_at_work() -> None:
     run_virtual(main())
 
 
-def test_a_cancel_ends_it_also_before_it_has_begun() -> None:
+def test_a_cancel_ends_it_even_before_it_has_started() -> None:
     async def main() -> None:
         for when in ("run.started", "step.started"):
             run = Agent(model=ScriptedModel(["So."])).run_stream("go").claim()
@@ -110,7 +110,7 @@ def test_a_cancel_ends_it_also_before_it_has_begun() -> None:
     run_virtual(main())
 
 
-def test_an_answer_that_does_not_fit_runs_nothing_and_the_model_reads_why() -> None:
+def test_an_invalid_answer_runs_nothing_and_the_model_reads_why() -> None:
     async def main() -> None:
         run = one_asked().run_stream("go").claim()
         inbox, events = Inbox(run), list[Event]()

@@ -8,7 +8,7 @@ import threading
 from headwater.durable.loop_thread import LoopThread
 
 
-def test_it_begins_and_ends_on_its_own_loop() -> None:
+def test_it_starts_and_ends_on_its_own_loop() -> None:
     seen: list[tuple[str, asyncio.AbstractEventLoop]] = []
 
     def begin() -> None:

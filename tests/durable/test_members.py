@@ -60,7 +60,7 @@ def test_the_loop_of_an_agent_is_the_one_that_started_it_last_while_it_runs() ->
     assert members.loop("agent") is None
 
 
-def test_the_loop_that_is_kept_for_plain_code_drives_nothing() -> None:
+def test_the_loop_that_is_kept_for_sync_code_drives_nothing() -> None:
     async def where() -> asyncio.AbstractEventLoop | None:
         return driving_loop()
 

@@ -40,7 +40,7 @@ def test_runs_are_submitted_from_any_thread_and_due_ones_once() -> None:
     asyncio.run(main())
 
 
-def test_what_cannot_be_submitted_is_said_and_left_to_the_journal(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failed_submit_is_reported_and_left_to_the_journal(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         queue = queue_of("postgresql://u:secret@127.0.0.1:1/x")
         queue.put("a")

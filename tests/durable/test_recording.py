@@ -66,7 +66,7 @@ def test_a_local_answer_goes_through_the_inbox(journal: str) -> None:
     assert stream.response == "It is done."
 
 
-def test_somebody_else_answers_a_run_that_is_read_here(journal: str) -> None:
+def test_another_process_answers_a_run_that_is_read_here(journal: str) -> None:
     async def main() -> None:
         stream = payer(journal).run_stream("Pay")
         async for event in stream.events():
@@ -129,7 +129,7 @@ def test_the_context_is_json_or_built_of_it(journal: str) -> None:
     assert seen == [("ann", "agent")]
 
 
-def test_a_log_is_gone_on_with_in_its_journal(journal: str) -> None:
+def test_a_log_is_resumed_in_its_journal(journal: str) -> None:
     stream = payer(journal, keep_log=True).run_stream("Pay")
     for event in stream.events():
         if event.type == "run.waiting":

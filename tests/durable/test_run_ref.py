@@ -15,7 +15,7 @@ from tests.support.journals import journal, payer, plain, slow
 __all__ = ("journal",)
 
 
-def test_in_plain_code(journal: str) -> None:
+def test_in_sync_code(journal: str) -> None:
     ref = plain(journal).start("Hi")
     assert ref.new
     assert "".join(chunk.content for chunk in ref) == "Hello there."
@@ -37,7 +37,7 @@ def test_inside_an_event_loop(journal: str) -> None:
     asyncio.run(main())
 
 
-def test_an_answer_goes_through_the_inbox_and_the_first_stands(journal: str) -> None:
+def test_an_answer_goes_through_the_inbox_and_the_first_counts(journal: str) -> None:
     ref = payer(journal).start("Pay")
     for event in ref.events():
         if event.type == "approval.asked":

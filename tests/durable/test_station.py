@@ -67,7 +67,7 @@ def test_one_that_could_not_be_opened_is_tried_again() -> None:
     asyncio.run(main())
 
 
-def test_what_is_submitted_is_driven_and_what_is_abandoned_is_left_as_it_stands() -> None:
+def test_submitted_runs_are_driven_and_abandoned_ones_are_unchanged() -> None:
     async def main() -> None:
         log = MemoryLog()
 
@@ -92,7 +92,7 @@ def test_what_is_submitted_is_driven_and_what_is_abandoned_is_left_as_it_stands(
     run_virtual(main())
 
 
-def test_a_run_that_is_read_is_let_go_with_an_error() -> None:
+def test_a_run_that_is_read_is_released_with_an_error() -> None:
     async def main() -> None:
         log = MemoryLog()
 

@@ -37,7 +37,7 @@ def test_all_that_is_due_is_packed_and_deleted() -> None:
     run_virtual(main())
 
 
-def test_it_is_done_now_and_then_also_after_the_store_was_gone() -> None:
+def test_it_is_repeated_also_after_a_failure_of_the_store() -> None:
     async def main() -> None:
         tries: list[float] = []
         loop = asyncio.get_running_loop()
@@ -61,7 +61,7 @@ def test_it_is_done_now_and_then_also_after_the_store_was_gone() -> None:
     run_virtual(main())
 
 
-def test_a_worker_that_was_not_heard_of_for_a_day_is_forgotten() -> None:
+def test_a_worker_without_a_heartbeat_for_a_day_is_removed() -> None:
     async def main() -> None:
         now = 1_000_000.0
         log = MemoryLog(clock=lambda: now)
@@ -77,7 +77,7 @@ def test_a_worker_that_was_not_heard_of_for_a_day_is_forgotten() -> None:
     run_virtual(main())
 
 
-def test_how_long_its_runs_are_kept_is_the_agents_to_say(journal: str) -> None:
+def test_the_agent_sets_how_long_its_runs_are_kept(journal: str) -> None:
     rules = Retention("30d", labels={"audit": None}, deltas=False)
     agent = plain(journal, keep=rules)
     asked = [agent.start("Hi"), agent.start("Hi", labels={"audit": "2026"}), agent.start("Hi", keep="1d")]

@@ -50,7 +50,7 @@ async def tell_each(log: RunLog, questions: Sequence[Question], tell: OnWaiting)
     return len(failed)
 
 
-def test_a_function_is_told_of_each_question_once() -> None:
+def test_a_function_is_called_once_for_each_question() -> None:
     told: list[str] = []
 
     async def main() -> None:
@@ -66,7 +66,7 @@ def test_a_function_is_told_of_each_question_once() -> None:
     assert told == ["r/c1", "r/c2"]
 
 
-def test_what_fails_is_logged_and_told_again_after_growing_pauses(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_failure_is_logged_and_retried_with_growing_pauses(caplog: pytest.LogCaptureFixture) -> None:
     tried: list[tuple[str, float]] = []
 
     async def main() -> None:
@@ -109,7 +109,7 @@ def test_what_is_asked_or_answered_meanwhile_counts() -> None:
     assert told == ["r/c1", "r/c2"]
 
 
-def test_what_could_not_be_noted_is_not_told_again_by_the_same_process() -> None:
+def test_a_notification_without_a_note_is_not_repeated_by_its_process() -> None:
     told: list[str] = []
 
     class Down(MemoryLog):
@@ -152,7 +152,7 @@ def hook() -> Iterator[tuple[str, type[_Hook]]]:
         thread.join()
 
 
-def test_a_webhook_is_told_with_a_key(
+def test_a_webhook_is_called_with_a_key(
     hook: tuple[str, type[_Hook]], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, handler = hook

@@ -43,7 +43,7 @@ SECRETS = ("sesame", "s3s@me", "s3s%40me", "geheim")
         ("http://[sesame", "http://…"),
     ],
 )
-def test_what_is_known_to_be_harmless_is_shown_and_nothing_else(address: str, is_shown: str) -> None:
+def test_only_harmless_parts_are_shown(address: str, is_shown: str) -> None:
     assert shown(address) == is_shown
 
 
@@ -62,7 +62,7 @@ def test_what_is_known_to_be_harmless_is_shown_and_nothing_else(address: str, is
         ("the disk is full", "sqlite:///runs.db", "the disk is full"),
     ],
 )
-def test_what_a_driver_says_of_it_has_none_of_its_secrets(said: str, address: str, is_left: str | None) -> None:
+def test_a_drivers_message_has_none_of_its_secrets(said: str, address: str, is_left: str | None) -> None:
     left = without_address(said, address)
     assert not any(secret in left for secret in SECRETS)
     assert is_left in (None, left)
@@ -87,7 +87,7 @@ def test_what_a_driver_says_of_it_has_none_of_its_secrets(said: str, address: st
         "sqlite://u:sesame@h/x",
     ],
 )
-def test_no_error_of_opening_a_journal_says_a_secret(url: str) -> None:
+def test_no_error_of_opening_a_journal_contains_a_secret(url: str) -> None:
     async def main() -> None:
         log = await open_journal(url)
         await log.close()

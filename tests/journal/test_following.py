@@ -64,7 +64,7 @@ def test_all_readers_share_a_look_and_one_that_is_up_to_date_takes_no_part() -> 
     run_virtual(main())
 
 
-def test_what_is_more_than_a_page_comes_without_another_change() -> None:
+def test_further_pages_follow_without_another_change() -> None:
     async def main() -> None:
         log = Log()
         log.lines, log.over = [b"0", b"1", b"2", b"3", b"4"], True
@@ -119,7 +119,7 @@ def test_a_run_that_is_not_there_is_unknown() -> None:
     run_virtual(main())
 
 
-def test_letters_come_whole_each_time() -> None:
+def test_the_whole_inbox_is_delivered_each_time() -> None:
     async def main() -> None:
         log = Log()
         heard = log.following.letters("r")
@@ -137,7 +137,7 @@ def test_letters_come_whole_each_time() -> None:
     run_virtual(main())
 
 
-def test_closing_tells_whoever_waits_and_leaves_no_timer() -> None:
+def test_closing_raises_in_waiting_readers_and_leaves_no_timer() -> None:
     async def main() -> None:
         log = Log(changed=True)
         reader = asyncio.ensure_future(anext(log.following.tail_many({"r": -1})))

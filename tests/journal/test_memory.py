@@ -31,7 +31,7 @@ def test_one_of_two_drivers_is_refused_and_a_repeated_append_is_the_same() -> No
     asyncio.run(main())
 
 
-def test_who_follows_from_another_thread_hears_each_batch() -> None:
+def test_a_follower_in_another_thread_gets_each_batch() -> None:
     log, pages = MemoryLog(), list[Page]()
     following = threading.Event()
 

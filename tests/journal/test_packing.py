@@ -32,7 +32,7 @@ SAMPLES = [lines(list(log)) for log in sample_logs().values()]
 
 
 @pytest.mark.parametrize("log", SAMPLES)
-def test_a_log_comes_back_whole(log: list[bytes]) -> None:
+def test_a_packed_log_is_restored_completely(log: list[bytes]) -> None:
     read = unpack(pack(log))
     assert read.end == len(log)
     assert [span.first for span in read.spans] == [0]
@@ -41,7 +41,7 @@ def test_a_log_comes_back_whole(log: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("log", SAMPLES)
-def test_trimming_drops_deltas_alone_and_keeps_every_number(log: list[bytes]) -> None:
+def test_trimming_drops_only_deltas_and_keeps_every_number(log: list[bytes]) -> None:
     read = unpack(pack(log, deltas=False))
     kept = {span.first + at: line for span in read.spans for at, line in enumerate(span.lines)}
     assert read.end == len(log)
@@ -50,7 +50,7 @@ def test_trimming_drops_deltas_alone_and_keeps_every_number(log: list[bytes]) ->
         assert kept.get(number, line) == line
 
 
-def test_a_reader_inside_what_was_dropped_begins_anew_and_any_other_goes_on() -> None:
+def test_a_reader_inside_a_gap_starts_over_and_any_other_continues() -> None:
     log = lines(
         [
             RunStarted(seq=0),
@@ -71,7 +71,7 @@ def test_a_reader_inside_what_was_dropped_begins_anew_and_any_other_goes_on() ->
 
 
 @given(st.lists(st.text(min_size=1), max_size=20), st.integers(0, 25))
-def test_whatever_is_said_comes_back_from_any_place(said: list[str], after: int) -> None:
+def test_any_log_can_be_read_from_any_position(said: list[str], after: int) -> None:
     log = lines([RunStarted(seq=0), *(TextDelta(seq=1 + at, step=1, part=0, text=one) for at, one in enumerate(said))])
     spans, reset = unpack(pack(log)).after(after)
     assert reset is (after >= len(log))
@@ -87,6 +87,6 @@ def test_whatever_is_said_comes_back_from_any_place(said: list[str], after: int)
         (zlib.compress(b'{"v":1,"end":2,"spans":[[0,2]]}\n{}'), "has 1 events and says 2"),
     ],
 )
-def test_what_is_no_pack_is_refused(data: bytes, said: str) -> None:
+def test_an_invalid_pack_is_rejected(data: bytes, said: str) -> None:
     with pytest.raises(InvalidRecord, match=said):
         unpack(data)

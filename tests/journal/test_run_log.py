@@ -50,7 +50,7 @@ def test_what_is_refused_is_raised_by_append_alone() -> None:
     asyncio.run(main())
 
 
-def test_the_first_answer_stands_and_the_second_is_told_whose_it_is() -> None:
+def test_the_first_answer_counts_and_the_second_gets_its_author() -> None:
     async def main() -> None:
         log = MemoryLog()
         await log.create("run_1", Request(agent="a"))

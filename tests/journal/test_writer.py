@@ -68,7 +68,7 @@ async def turns(times: int = 10) -> None:
         await asyncio.sleep(0)
 
 
-def test_what_comes_while_an_append_is_under_way_is_the_next_one_over_all_runs() -> None:
+def test_events_during_an_append_of_all_runs_are_the_next_one() -> None:
     async def main() -> None:
         store = Slow()
 
@@ -93,7 +93,7 @@ def test_what_comes_while_an_append_is_under_way_is_the_next_one_over_all_runs()
     asyncio.run(main())
 
 
-def test_only_what_is_whole_is_stored() -> None:
+def test_only_complete_batches_are_stored() -> None:
     async def main() -> None:
         store = Slow()
         store.open.set()
@@ -223,7 +223,7 @@ def test_an_invalid_start_is_rejected() -> None:
     asyncio.run(main())
 
 
-def test_a_store_that_cannot_be_opened_is_told_to_every_run() -> None:
+def test_a_store_that_cannot_be_opened_is_reported_to_every_run() -> None:
     async def main() -> None:
         async def opened() -> RunLog:
             raise JournalUnavailable("There is none.")
@@ -237,7 +237,7 @@ def test_a_store_that_cannot_be_opened_is_told_to_every_run() -> None:
     asyncio.run(main())
 
 
-def test_the_end_says_what_the_run_came_to_and_the_first_batch_who_drives_it() -> None:
+def test_the_end_has_the_outcome_and_the_first_batch_the_driver() -> None:
     async def main() -> None:
         store = Slow()
         store.open.set()
@@ -254,7 +254,7 @@ def test_the_end_says_what_the_run_came_to_and_the_first_batch_who_drives_it() -
     asyncio.run(main())
 
 
-def test_a_run_that_is_let_go_says_until_when_it_waits() -> None:
+def test_a_released_run_says_until_when_it_waits() -> None:
     async def main() -> None:
         store = Slow()
         store.open.set()
@@ -269,7 +269,7 @@ def test_a_run_that_is_let_go_says_until_when_it_waits() -> None:
     asyncio.run(main())
 
 
-def test_what_was_said_is_stored_though_the_loop_ends() -> None:
+def test_pending_events_are_stored_when_the_loop_ends() -> None:
     store = MemoryLog()
 
     async def main() -> None:
@@ -295,7 +295,7 @@ def test_a_loop_that_ends_does_not_wait_for_a_store_that_does_not_answer() -> No
     assert isinstance(lost[0], RunLost)
 
 
-def test_what_is_held_back_is_stored_when_it_is_released_or_at_the_end() -> None:
+def test_held_events_are_stored_when_released_or_at_the_end() -> None:
     async def main() -> None:
         for stored_by in ("release", "end", "waits"):
             store = MemoryLog()
@@ -319,7 +319,7 @@ def test_what_is_held_back_is_stored_when_it_is_released_or_at_the_end() -> None
     run_virtual(main())
 
 
-def test_what_is_stored_already_is_not_held_back() -> None:
+def test_stored_events_are_not_held_back() -> None:
     async def main() -> None:
         store = MemoryLog()
         log = await writing(store)

@@ -29,7 +29,7 @@ def test_a_terminal_is_a_screen_with_a_size() -> None:
         assert size_of(file) == (50, 11)
 
 
-def test_what_is_no_terminal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_files_are_not_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     closed.close()
     assert not is_screen(None)

@@ -64,7 +64,7 @@ def seen(file: TextIO, ours: int) -> str:
     return output.decode().replace("\r\n", "\n")
 
 
-def test_a_pipe_gets_plain_text_as_it_comes() -> None:
+def test_a_pipe_gets_plain_text_as_it_is_generated() -> None:
     reading, writing = os.pipe()
     with os.fdopen(writing, "w") as file:
         printer = LinePrinter("writer", file=file)
@@ -167,7 +167,7 @@ class Refusing(io.StringIO):
 
 
 @pytest.mark.parametrize("kind", ["closed", "refusing"])
-def test_a_file_that_fails_is_told_of_once_and_ends_nothing(kind: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_fails_is_reported_once_and_ends_nothing(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     file: TextIO = Refusing()
     if kind == "closed":
         file = io.StringIO()
@@ -219,7 +219,7 @@ def gone(what: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_reader_that_left_ends_the_showing_and_nothing_else() -> None:
+def test_a_closed_pipe_ends_only_the_output() -> None:
     process = gone("nothing")
     assert (process.returncode, process.stderr) == (0, "went on\n")
 

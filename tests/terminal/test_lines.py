@@ -30,7 +30,7 @@ def test_a_line_is_finished_when_it_ends() -> None:
 
 @given(st.text("ab\n \t", max_size=60), st.randoms())
 @settings(max_examples=tries(25, 100), deadline=None)
-def test_however_it_comes(text: str, random: Random) -> None:
+def test_any_split_gives_the_same_lines(text: str, random: Random) -> None:
     at = random.randrange(len(text) + 1)
     assert lines_of(text[:at], text[at:]) == lines_of(*text) == lines_of(text)
 
@@ -43,7 +43,7 @@ def test_a_long_line_is_cut_at_a_space_wherever_its_end_is() -> None:
     assert all(len(line) == CHARACTERS_A_LINE for line in lines_of("x" * 3 * CHARACTERS_A_LINE))
 
 
-def test_what_is_open_can_be_taken_back() -> None:
+def test_open_text_can_be_retracted() -> None:
     lines = Lines()
     lines.add("one\ntwo")
     lines.take()

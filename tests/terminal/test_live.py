@@ -125,7 +125,7 @@ def test_a_wait_is_drawn_ten_times_a_second_and_an_end_ends_the_clock() -> None:
     run_virtual(main())
 
 
-def test_what_a_program_prints_stands_above() -> None:
+def test_the_programs_output_is_above() -> None:
     async def main() -> None:
         with live() as (shown, _, _, watched):
             shown.take((*BEGUN, Said("one **tw")))
@@ -173,7 +173,7 @@ def test_a_tool_that_asks_has_the_terminal_to_itself(monkeypatch: pytest.MonkeyP
     assert asked == [["Now: May I?"]]
 
 
-def test_words_that_come_while_someone_types_are_shown_afterwards() -> None:
+def test_text_that_arrives_during_typing_is_shown_afterwards() -> None:
     async def main() -> None:
         with live() as (shown, _, own, watched):
             loop = asyncio.get_running_loop()
@@ -252,7 +252,7 @@ def test_a_second_run_is_shown_after_the_first_in_another_loop() -> None:
         assert watched.look() == ["one", "two"]
 
 
-def test_a_problem_while_nobody_calls_is_handed_on() -> None:
+def test_a_problem_between_calls_is_passed_on() -> None:
     problems: list[Exception] = []
 
     class Broken(Page):

@@ -30,7 +30,7 @@ from tests.support.values import any_json
         ({}, "{}"),
     ],
 )
-def test_values_are_told_in_a_few_words(value: Any, words: str) -> None:
+def test_values_are_shortened(value: Any, words: str) -> None:
     assert brief(value) == words
 
 
@@ -46,7 +46,7 @@ def broke(then: Any, wait: float = 0.0) -> str:
     return notes.attempt_failed(AttemptFailed(step=1, attempt=1, error=error, then=then, wait=wait))
 
 
-def test_what_comes_after_a_broken_attempt_is_told() -> None:
+def test_the_next_attempt_is_shown_after_a_broken_one() -> None:
     assert broke("retry", 1.23) == "ServerError: No (trying again in 1.2 s)"
     assert broke("restart", 0.01) == "ServerError: No (starting this answer again)"
     assert broke("fallback") == "ServerError: No (asking another model)"
@@ -82,7 +82,7 @@ def test_the_panel_says_the_same_in_fewer_words() -> None:
 
 
 @given(any_json())
-def test_any_value_is_told_in_few_words(value: Any) -> None:
+def test_any_value_can_be_shortened(value: Any) -> None:
     assert len(brief(value)) <= max(notes.PHRASE_VALUE + 2, len(str(value)))
     assert call_phrase("f", {"a": value}) == f"f(a={brief(value)})"
 

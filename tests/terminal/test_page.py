@@ -73,7 +73,7 @@ MODEL = Act("w", "wait", "gpt-5.4")
 BEGUN = (Began("writer", 1), waiting(MODEL), waiting())
 
 
-def test_the_header_stands_over_all_and_its_line_is_as_wide_as_the_terminal() -> None:
+def test_the_header_is_first_and_its_line_is_as_wide_as_the_terminal() -> None:
     shown = Shown(*BEGUN, Said("Rivers run."), Ended("finished"), look=Look(footer=False), columns=33)
     assert shown.rows == ["🤖 Agent: writer | Loops: 1", "━" * 33, "", "Rivers run."]
 
@@ -137,7 +137,7 @@ def test_tools_have_a_line_each_up_to_five() -> None:
     ]
 
 
-def test_a_tool_that_ended_is_two_lines_and_tools_stand_together() -> None:
+def test_a_finished_tool_is_two_lines_and_tools_are_grouped() -> None:
     shown = Shown(
         *BEGUN,
         Said("Let me look."),
@@ -158,7 +158,7 @@ def test_a_tool_that_ended_is_two_lines_and_tools_stand_together() -> None:
     ]
 
 
-def test_what_comes_after_a_question_is_parted_from_it() -> None:
+def test_output_after_a_question_is_separated_from_it() -> None:
     shown = Shown(*BEGUN, Said("Let me ask."), Ended("waiting"))
     assert shown.rows == ["Let me ask."]
     shown.take(ToolEnded("send()", 1.0), Said("Done."))
@@ -195,7 +195,7 @@ def test_reasoning_is_shown_on_request() -> None:
     assert Shown(*items, look=look).rows == ["Hm,", "yes.", "", "Rivers."]
 
 
-def test_a_refusal_stands_apart() -> None:
+def test_a_refusal_is_separated() -> None:
     shown = Shown(*BEGUN, Said("Well."), Said("No **way**.", "refusal"), Ended("finished"))
     assert shown.rows == ["Well.", "", "Refused: No **way**."]
 
@@ -209,12 +209,12 @@ def test_unrendered_text() -> None:
     assert shown.rows == ["# One", "", "", "**two** three four five"]
 
 
-def test_loops_and_handoffs_are_told_between_what_is_said() -> None:
+def test_loops_and_handoffs_are_shown_between_the_text() -> None:
     shown = Shown(*BEGUN, Said("one"), LoopBegan(2, 3), Said("two"), HandedOver("billing", "a refund"))
     assert shown.rows == ["one", "", "── loop 2 of 3 ──", "", "two", "", "→ billing: a refund"]
 
 
-def test_notes_wrap_and_stand_together() -> None:
+def test_notes_wrap_and_are_grouped() -> None:
     shown = Shown(*BEGUN, Noted("A file was made"), Noted("Overloaded: No capacity. Try later, or ask.", "error"))
     assert shown.rows == ["· A file was made", "✗ Overloaded: No capacity. Try later, or", "  ask."]
     silent = Shown(*BEGUN, Noted("x", "error"), look=Look(header=False, footer=False, errors=False))
@@ -234,12 +234,12 @@ def test_a_narrow_footer_is_broken_between_its_parts() -> None:
 
 
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
-def test_without_a_footer_an_answer_that_was_cut_is_told_of(reason: str) -> None:
+def test_without_a_footer_a_cut_answer_is_reported(reason: str) -> None:
     shown = Shown(*BEGUN, Said("Riv"), Ended("finished", reason), columns=80)
     assert shown.rows[2].startswith("· The answer was cut")
 
 
-def test_what_is_open_and_taken_back_is_gone() -> None:
+def test_retracted_open_text_is_removed() -> None:
     shown = Shown(*BEGUN, Said("Riv"), Said("ers ru"), Withdrawn(9, "ConnectionFailed", "Rivers ru"))
     assert shown.rows == []
     shown.take(Said("Rivers."))
@@ -248,7 +248,7 @@ def test_what_is_open_and_taken_back_is_gone() -> None:
     assert shown.rows == ["Rive"]
 
 
-def test_what_is_done_and_taken_back_is_pointed_at() -> None:
+def test_retracted_finished_text_is_reported() -> None:
     said = "first\n\n## A **bold** heading of some words\n\nand more\n\nand"
     shown = Shown(*BEGUN, Said("kept\n\n"), Said(said), columns=80)
     shown.take(Withdrawn(len(said), text=said))
@@ -257,7 +257,7 @@ def test_what_is_done_and_taken_back_is_pointed_at() -> None:
     assert shown.rows[-2:] == ["", "again"]
 
 
-def test_a_block_of_code_that_is_taken_back_is_closed() -> None:
+def test_a_retracted_block_of_code_is_closed() -> None:
     shown = Shown(*BEGUN, Said("```py\nx = 1\ny"))
     shown.take(Withdrawn(13, text="```py\nx = 1\ny"), Said("again"), Ended("finished"))
     assert [row for row in shown.rows if row.startswith("──")] == ["── py " + "─" * 34, "─" * 40]
@@ -293,7 +293,7 @@ def test_the_top_of_a_paragraph_that_is_higher_than_the_screen_can_be_scrolled_t
     assert " ".join(shown.rows) == text
 
 
-def test_what_has_scrolled_away_of_it_is_pointed_at_when_it_is_taken_back() -> None:
+def test_retracted_scrolled_text_is_reported() -> None:
     shown = Shown(*BEGUN, Said(LONG), columns=40, lines=8)
     done = len(shown.done)
     assert done >= 8
@@ -441,7 +441,7 @@ def test_any_resize_between_any_two_words_loses_and_repeats_none(
 
 @given(st.integers(0, len(SAMPLE)), st.text("ab *`_~#>|-\n潮[](", min_size=1, max_size=30))
 @settings(max_examples=tries(25, 600), deadline=None)
-def test_words_that_are_taken_back_while_they_are_open_were_never_said(at: int, taken: str) -> None:
+def test_text_that_is_retracted_while_open_leaves_no_trace(at: int, taken: str) -> None:
     look = Look(header=False, footer=False)
     spoken, silent = (Page(look, color=False) for _ in range(2))
     for page in (spoken, silent):

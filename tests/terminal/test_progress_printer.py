@@ -22,13 +22,13 @@ def told(*parts: list[Event], members: tuple[str, ...] = ("ann", "bob"), plain: 
     return "".join(progress.feed(event) for event in [*log.opened(), *logs.joined(*parts)]).splitlines()
 
 
-def test_the_beginning_is_told_at_once() -> None:
+def test_the_start_is_printed_at_once() -> None:
     assert told() == ["workflow: 2 agents"]
     assert told(log.begun("ann")) == BEGUN
     assert told(members=("ann",)) == []
 
 
-def test_words_come_line_by_line_under_a_name() -> None:
+def test_text_is_printed_line_by_line_under_a_name() -> None:
     lines = told(
         log.begun("ann"), log.begun("bob"), log.said("ann", "One ", "line.\nAnd"), log.said("bob", "Two\n\nthree\n")
     )
@@ -58,12 +58,12 @@ def test_an_estimate_says_that_it_is_one() -> None:
     assert lines[-1] == "ann: done, 2.0 s, ~2 tokens"
 
 
-def test_who_ends_without_a_word_says_so() -> None:
+def test_an_agent_without_text_says_so() -> None:
     assert told(log.begun("ann"), log.ended("ann"))[2:] == ["ann: done, 2.0 s"]
 
 
 @pytest.mark.parametrize(("plain", "marks"), [(False, "◌✓✗"), (True, "*+x")])
-def test_tools_begin_and_end_on_lines_of_their_own(plain: bool, marks: str) -> None:
+def test_tools_start_and_end_on_separate_lines(plain: bool, marks: str) -> None:
     lines = told(
         log.begun("ann"),
         log.said("ann", "I look."),
@@ -85,7 +85,7 @@ def test_tools_begin_and_end_on_lines_of_their_own(plain: bool, marks: str) -> N
     ]
 
 
-def test_a_dropped_connection_is_told_and_that_it_healed() -> None:
+def test_a_dropped_connection_and_its_recovery_are_printed() -> None:
     lines = told(log.begun("ann"), log.broke("ann"), log.tried_again("ann"), log.said("ann", "Yes.\n"))
     assert lines[2:] == [
         "ann: · ConnectionFailed: The connection broke (trying again in 2.0 s)",
@@ -94,7 +94,7 @@ def test_a_dropped_connection_is_told_and_that_it_healed() -> None:
     ]
 
 
-def test_words_that_were_not_told_yet_are_taken_back_in_silence() -> None:
+def test_unprinted_text_is_retracted_silently() -> None:
     retracted = log.at(Retracted(step=1, attempt=1, chars=4), 1.0, "ann")
     lines = told(log.begun("ann"), log.said("ann", "Half"), [retracted], log.said("ann", "Whole.\n"))
     assert lines[2:] == ["ann: · 4 characters are withdrawn", "ann | Whole."]
@@ -119,7 +119,7 @@ def test_the_workflow_says_what_no_agent_did() -> None:
     assert told(log.begun("ann"), log.cancelled())[-1] == "workflow: cancelled, 2.0 s"
 
 
-def test_going_round_is_told() -> None:
+def test_rounds_are_printed() -> None:
     again = [event for event in log.begun("ann", time=5.0) if type(event).__name__ == "RunStarted"]
     lines = told(log.begun("ann"), log.ended("ann"), again)
     assert lines[-1] == "ann: started, round 2"
@@ -127,7 +127,7 @@ def test_going_round_is_told() -> None:
 
 @given(st.lists(st.text(max_size=30), max_size=20))
 @settings(max_examples=tries(25, 100), deadline=None)
-def test_every_line_says_whose_it_is_and_none_steers(pieces: list[str]) -> None:
+def test_every_line_names_its_agent_and_none_has_control_characters(pieces: list[str]) -> None:
     spoken = log.said("ann", *(piece for piece in pieces if piece))
     for line in "".join(
         map(Progress(Board("workflow", ["ann", "bob"]), UNICODE).feed, [*log.opened(), *log.begun("ann"), *spoken])

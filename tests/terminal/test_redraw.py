@@ -94,7 +94,7 @@ def at_rest(shown: Panel) -> bool:
 
 
 @on_a_terminal
-def test_rows_stand_above_the_cursor(shown: Panel) -> None:
+def test_rows_are_above_the_cursor(shown: Panel) -> None:
     assert shown.show(ROWS) == ROWS
     assert shown.watched.screen.cursor.y == 4
     assert at_rest(shown)
@@ -140,7 +140,7 @@ def test_each_draw_is_one_write_that_shows_all_at_once(shown: Panel) -> None:
 
 
 @on_a_terminal
-def test_a_line_that_the_program_has_begun_stays(shown: Panel) -> None:
+def test_a_line_that_the_program_has_started_stays(shown: Panel) -> None:
     shown.file.write("Working ...")
     assert shown.show(ROWS) == ["Working ...", *ROWS]
 
@@ -291,7 +291,7 @@ def test_in_everything_else_the_stream_is_the_stream(shown: Panel) -> None:
     assert shown.show(ROWS) == ["a", "b", *ROWS]
 
 
-def test_who_kept_the_stream_writes_on_after_the_end() -> None:
+def test_code_that_kept_the_stream_can_write_after_the_end() -> None:
     with panel() as shown:
         kept = sys.stdout
         shown.show(ROWS)

@@ -85,7 +85,7 @@ def done(reason: str = "stop", kept: int = 0) -> Ended:
     return Ended("finished", reason, kept=kept)
 
 
-def test_words_are_shown_as_they_come() -> None:
+def test_text_is_shown_as_it_is_generated() -> None:
     log = logs.joined(logs.begin(), logs.text("Rivers ", "run."), logs.finished())
     assert shown(log, loops=3) == [Began("writer", 3), Said("Rivers "), Said("run."), done(kept=11)]
 
@@ -102,12 +102,12 @@ def test_an_answer_shown_whole_comes_once_at_the_end() -> None:
     assert shown(log, live=False) == [Began("writer", 1), Said("Rivers run."), done(kept=23)]
 
 
-def test_a_refusal_shown_whole_is_no_answer() -> None:
+def test_a_refusal_shown_whole_is_not_an_answer() -> None:
     log = logs.joined(logs.begin(), logs.text("I will not.", kind="refusal"), logs.finished("refusal"))
     assert shown(log, live=False) == [Began("writer", 1), Said("I will not.", "refusal"), done("refusal", 11)]
 
 
-def test_voices_are_told_apart_even_where_parts_overlap() -> None:
+def test_agents_are_separated_even_if_parts_overlap() -> None:
     answer, refusal = logs.text("yes", part=0), logs.text("no", part=1, kind="refusal")
     log = logs.joined(
         logs.begin(), logs.reasoning("hm"), [answer[0], refusal[0], answer[1], refusal[1], answer[2], refusal[2]]
@@ -115,7 +115,7 @@ def test_voices_are_told_apart_even_where_parts_overlap() -> None:
     assert shown(log)[1:] == [Said("hm", "reasoning"), Said("yes", "answer"), Said("no", "refusal")]
 
 
-def test_the_lead_stands_before_the_first_words_of_an_answer_only() -> None:
+def test_the_lead_is_only_before_the_first_text_of_an_answer() -> None:
     log = logs.joined(logs.begin(), logs.text("one"), logs.next_step(), logs.text("two", " three", step=2, lead="\n\n"))
     assert shown(log)[1:] == [Said("one"), Said("two", lead="\n\n"), Said(" three")]
 
@@ -147,7 +147,7 @@ def test_parallel_tools_end_in_their_own_order() -> None:
     assert shown(log)[1:] == [ToolEnded("fast()", 0.4, "no such page"), ToolEnded("slow()", 1.0)]
 
 
-def test_the_model_is_waited_for_until_it_speaks_and_again_after_it_thought() -> None:
+def test_waiting_for_the_model_ends_with_text_and_resumes_after_reasoning() -> None:
     started, step = logs.begin()
     log = logs.joined(
         [msgspec.structs.replace(started, model="gpt-5.4"), step],
@@ -165,7 +165,7 @@ def test_the_model_is_waited_for_until_it_speaks_and_again_after_it_thought() ->
     ]
 
 
-def test_one_thing_keeps_its_key_for_as_long_as_it_is_one() -> None:
+def test_an_activity_keeps_its_key() -> None:
     log = logs.joined(logs.begin(), logs.call("search", "c1"), logs.tool_started("search", "c1"))
     log += logs.joined(logs.tool_progress("search", "c1", 1), logs.tool_progress("search", "c1", 2))
     keys = [item.acts[0].key for item in told(log) if isinstance(item, Working)]
@@ -184,7 +184,7 @@ def test_a_retry_is_under_way_and_no_note() -> None:
     )
 
 
-def test_another_loop_is_told_with_its_number() -> None:
+def test_another_loop_is_shown_with_its_number() -> None:
     again = logs.stamped([MessageAdded(message=Message.user("Go on."), cause="loop")], "r1")
     log = logs.joined(logs.begin(), logs.text("one"), again, again, again)
     assert shown(log, loops=3)[2:] == [LoopBegan(2, 3), LoopBegan(3, 3), LoopBegan(4, 4)]
@@ -215,14 +215,14 @@ def test_what_the_provider_runs_is_a_note() -> None:
     assert acts(log)[-1] == ["wait "]
 
 
-def test_a_bad_call_is_told_and_a_cut_one_is_left_to_what_cut_it() -> None:
+def test_an_invalid_call_is_shown_and_a_cut_one_is_not() -> None:
     bad = CallRejected(step=1, call="c1", name="search", raw="[1]", error="The arguments are no object.")
     assert of_notes(bad) == [Noted("search was not run: The arguments are no object.", "warning")]
     cut = CallRejected(step=1, call="c1", name="search", raw='{"a', error="The input ended.", cut=True)
     assert of_notes(cut) == []
 
 
-def test_a_withdrawal_ends_what_was_under_way_and_says_what_comes_next() -> None:
+def test_a_retraction_ends_activities_and_shows_what_is_next() -> None:
     log = logs.joined(
         logs.begin(), logs.text("Riv", lead="\n"), logs.call("search", "c1"), logs.broken_off(3), logs.text("Rivers")
     )
@@ -297,7 +297,7 @@ def test_tokens_a_second_count_the_time_in_which_the_model_speaks() -> None:
     assert ended.rate == 20.0
 
 
-def test_what_is_taken_back_is_not_kept() -> None:
+def test_retracted_text_is_not_kept() -> None:
     log = logs.joined(logs.begin(), logs.text("Riv"), logs.broken_off(3), logs.text("Rivers"), logs.cancelled())
     assert shown(log)[-1] == Ended("cancelled", kept=6)
 
@@ -328,7 +328,7 @@ def test_notes(event: Event, note: Item) -> None:
     assert of_notes(event) == [note]
 
 
-def test_a_run_that_waits_for_someone_stands_still_and_goes_on() -> None:
+def test_a_waiting_run_pauses_and_continues() -> None:
     waiting = logs.stamped([RunWaiting(on="approval")], "r1")
     log = logs.joined(logs.begin(), waiting, logs.stamped([RunResumed()], "r1"))
     assert shown(log)[1:] == [Noted("Waiting for approval"), Ended("waiting")]
@@ -340,7 +340,7 @@ def test_a_handoff_ends_what_this_agent_says() -> None:
     assert shown(log)[1:] == [HandedOver("editor", "too long"), Ended("handed over")]
 
 
-def test_a_log_that_is_gone_on_with_is_told_from_where_it_stood() -> None:
+def test_a_resumed_log_is_shown_from_its_end() -> None:
     log = logs.joined(
         logs.begin(),
         logs.call("search", "c1", q=1),
@@ -357,13 +357,13 @@ def test_a_run_inside_this_one_is_not_shown() -> None:
     assert shown(log) == [Began("writer", 1), Said("outer"), done(kept=5)]
 
 
-def test_what_comes_after_the_end_is_not_shown() -> None:
+def test_events_after_the_end_are_not_shown() -> None:
     late = logs.stamped(logs.joined(logs.begin()[1:], logs.text("late")), "r2")
     log = logs.joined(logs.begin(), logs.text("outer"), logs.finished(), late)
     assert shown(log) == [Began("writer", 1), Said("outer"), done(kept=5)]
 
 
-def test_a_conversation_is_begun_once() -> None:
+def test_a_conversation_is_started_once() -> None:
     one = logs.joined(logs.begin(), logs.text("one"), logs.finished())
     two = logs.stamped(logs.joined(logs.begin(), logs.text("two"), logs.finished()), "r2")
     assert shown([*one, *two]) == [

@@ -39,7 +39,7 @@ def test_a_sequence_is_sections_in_order(live: bool) -> None:
     assert [line for line in told.splitlines() if "says" in line] == ["ann says hi there.", "bob says hi there."]
 
 
-def test_two_who_speak_at_once_are_shown_whole() -> None:
+def test_two_concurrent_agents_are_shown_completely() -> None:
     told = shown(logged(ConcurrentWorkflow([paced("ann", 3), paced("bob", 3)])), live=False)
     assert "ann0 ann1 ann2" in told
     assert "bob0 bob1 bob2" in told
@@ -58,7 +58,7 @@ def on_screen(log: list[Event], *, close: bool = False) -> str:
     return " ".join(line.split(" |")[0] for line in shown if line and not line.startswith("━"))
 
 
-def test_of_two_who_speak_at_once_each_ones_words_stand_below_its_name() -> None:
+def test_each_concurrent_agents_text_is_below_its_name() -> None:
     log = logged(ConcurrentWorkflow([paced("ann", 3), paced("bob", 3)]))
     assert on_screen(log) == "🤖 Agent: ann ann0 ann1 ann2 🤖 Agent: bob bob0 bob1 bob2"
 
@@ -81,13 +81,13 @@ def test_who_has_not_ended_is_named_at_the_close() -> None:
     assert on_screen(log[: ends[0]], close=True) == "🤖 Agent: ann 🤖 Agent: bob"
 
 
-def test_who_is_handed_the_conversation_speaks_too() -> None:
+def test_the_target_of_a_handoff_is_shown_too() -> None:
     giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {})], handoffs=[speaker("heir")])
     told = shown(logged(giver), live=True)
     assert told == "Let me see.\n\nheir says hi there.\n"
 
 
-def test_the_line_of_who_hands_over_ends_where_nobody_speaks_after_it() -> None:
+def test_the_line_of_a_handoff_ends_even_without_later_text() -> None:
     giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {})], handoffs=[speaker("heir")])
     log = logged(giver)
     begins = next(at for at, event in enumerate(log) if isinstance(event, TextStarted) and event.path[-1] == "heir")
@@ -99,7 +99,7 @@ def test_the_line_of_who_hands_over_ends_where_nobody_speaks_after_it() -> None:
     assert file.getvalue() == "Let me see.\n"
 
 
-def test_a_log_that_is_gone_on_with_is_shown_from_where_it_stood() -> None:
+def test_a_resumed_log_is_shown_from_its_end() -> None:
     giver = speaker("giver", [Say("Let me see."), Call("transfer_to_heir", {})], handoffs=[speaker("heir")])
     log = logged(giver)
     whole = shown(log, live=True)

@@ -33,7 +33,7 @@ def taken() -> Iterator[tuple[Streams, list[str], TextIO, crowds.Watched]]:
             sys.stdout, sys.stderr = before
 
 
-def test_what_is_printed_is_handed_on_and_the_streams_are_given_back() -> None:
+def test_output_is_passed_on_and_the_streams_are_restored() -> None:
     with taken() as (streams, printed, _file, watched):
         assert streams.take(), "a second time changes nothing"
         print("one", file=sys.stdout)

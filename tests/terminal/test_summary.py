@@ -44,7 +44,7 @@ def test_the_footer(ended: Ended, text: str, style: str) -> None:
 
 
 @pytest.mark.parametrize("outcome", ["", "waiting", "handed over"])
-def test_a_run_that_only_stands_still_has_none(outcome: str) -> None:
+def test_a_paused_run_has_no_rate(outcome: str) -> None:
     assert footer(Ended(outcome)) == []  # type: ignore[arg-type]
 
 

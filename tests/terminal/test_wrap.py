@@ -31,7 +31,7 @@ def rows(*pieces: str, width: int = 10) -> list[str]:
 
 @given(PIECES, st.integers(2, 30), st.randoms())
 @settings(max_examples=tries(50, 200), deadline=None)
-def test_rows_do_not_depend_on_how_the_text_comes(pieces: list[str], width: int, random: Random) -> None:
+def test_rows_do_not_depend_on_how_the_text_is_split(pieces: list[str], width: int, random: Random) -> None:
     text = "".join(pieces)
     cuts = sorted(random.randrange(len(text) + 1) for _ in range(5))
     split = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
@@ -138,7 +138,7 @@ def test_where_a_line_is_broken(line: str, expected: list[str]) -> None:
 
 @given(st.text("abé 潮", max_size=60), st.integers(2, 20))
 @settings(max_examples=tries(50, 200), deadline=None)
-def test_a_broken_line_has_every_word_whole_where_it_fits(line: str, width: int) -> None:
+def test_a_broken_line_keeps_words_whole_if_they_fit(line: str, width: int) -> None:
     rows = [line[start:end] for start, end in breaks(line, width)]
     assert all(cells(row) <= width for row in rows)
     assert "".join(rows).replace(" ", "") == line.replace(" ", "")

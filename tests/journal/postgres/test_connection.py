@@ -28,13 +28,13 @@ async def one(db: Database) -> int:
         ("postgresql://u:secret@no-such-host.invalid/x", JournalUnavailable, "does not answer"),
     ],
 )
-def test_a_server_that_is_not_there_is_said(url: str, kind: type[Exception], said: str) -> None:
+def test_a_missing_server_is_reported(url: str, kind: type[Exception], said: str) -> None:
     with pytest.raises(kind, match=said) as raised:
         asyncio.run(connect(url))
     assert "secret" not in str(raised.value)
 
 
-def test_what_trying_again_does_not_mend_is_said() -> None:
+def test_permanent_errors_are_reported() -> None:
     server = running_postgres()
     with pytest.raises(ConfigurationError, match='database "nonesuch" does not exist'):
         asyncio.run(connect(server.url("nonesuch")))
@@ -85,7 +85,7 @@ def test_a_job_that_takes_too_long_is_given_up() -> None:
     asyncio.run(main())
 
 
-def test_a_job_is_done_also_where_its_caller_leaves() -> None:
+def test_a_job_is_completed_even_if_its_caller_is_cancelled() -> None:
     async def main() -> None:
         connection, done = Connection(shared()), asyncio.Event()
 
@@ -104,7 +104,7 @@ def test_a_job_is_done_also_where_its_caller_leaves() -> None:
     asyncio.run(main())
 
 
-def test_an_error_of_the_server_is_said_and_one_of_the_job_is_the_callers() -> None:
+def test_server_errors_are_translated_and_job_errors_are_not() -> None:
     async def main() -> None:
         connection = Connection(shared())
 

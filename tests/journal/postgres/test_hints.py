@@ -40,7 +40,7 @@ async def told(process: Process, runs: set[str]) -> None:
     await until(holds)
 
 
-def test_only_who_follows_the_run_is_told() -> None:
+def test_only_followers_of_the_run_are_notified() -> None:
     async def main() -> None:
         writer, reader, other = Process(), Process(), Process()
         for process in (writer, reader, other):

@@ -14,7 +14,7 @@ from tests.support.postgres import running_postgres
 pytestmark = pytest.mark.xdist_group("postgres")
 
 
-def test_a_look_is_of_one_moment_and_tells_only_what_is_new() -> None:
+def test_a_query_is_a_snapshot_of_only_new_events() -> None:
     url = running_postgres().database()
 
     async def main() -> None:

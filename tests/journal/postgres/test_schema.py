@@ -16,7 +16,7 @@ from tests.support.postgres import running_postgres
 pytestmark = pytest.mark.xdist_group("postgres")
 
 
-def test_another_version_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_is_an_error_with_advice(monkeypatch: pytest.MonkeyPatch) -> None:
     url = running_postgres().database()
 
     async def main() -> None:
@@ -36,7 +36,7 @@ def test_another_version_is_told_what_to_do(monkeypatch: pytest.MonkeyPatch) -> 
     asyncio.run(main())
 
 
-def test_who_waited_for_another_set_up_sees_what_that_made() -> None:
+def test_waiting_for_another_set_up_sees_its_tables() -> None:
     url = running_postgres().database()
 
     async def main() -> None:

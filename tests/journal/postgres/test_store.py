@@ -76,7 +76,7 @@ def test_two_processes_race_and_every_batch_is_stored_once() -> None:
     assert rows == [(first, 3) for first in range(0, 600, 3)]
 
 
-def test_letters_that_commit_out_of_order_are_all_heard() -> None:
+def test_letters_that_commit_out_of_order_are_all_received() -> None:
     url = running_postgres().database()
 
     async def main() -> None:
@@ -100,7 +100,7 @@ def test_letters_that_commit_out_of_order_are_all_heard() -> None:
     asyncio.run(main())
 
 
-def test_an_answer_that_commits_while_the_run_begins_to_wait_wakes_it() -> None:
+def test_an_answer_that_commits_while_the_run_starts_to_wait_wakes_it() -> None:
     url = running_postgres().database()
 
     async def main() -> None:
@@ -119,7 +119,7 @@ def test_an_answer_that_commits_while_the_run_begins_to_wait_wakes_it() -> None:
     asyncio.run(main())
 
 
-def test_what_was_acknowledged_survives_a_killed_server_and_everything_goes_on() -> None:
+def test_acknowledged_writes_survive_a_killed_server_and_work_continues() -> None:
     postgres = Postgres(running_postgres().binaries)
     try:
         asyncio.run(killed(postgres))
@@ -229,7 +229,7 @@ def test_a_connection_that_stalls_is_given_up_in_time_and_replaced() -> None:
     asyncio.run(main())
 
 
-def test_readers_are_told_soon_by_hints_alone() -> None:
+def test_readers_are_woken_soon_by_hints_alone() -> None:
     url = running_postgres().database()
 
     async def main() -> None:
@@ -278,7 +278,7 @@ def test_without_notifications_it_says_so_and_polls(caplog: pytest.LogCaptureFix
     asyncio.run(main())
 
 
-def test_who_read_further_than_a_restored_backup_begins_anew() -> None:
+def test_a_reader_past_the_end_of_a_restored_backup_starts_over() -> None:
     url = running_postgres().database()
 
     async def main() -> None:

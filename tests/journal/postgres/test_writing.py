@@ -33,7 +33,7 @@ def test_deleting_takes_every_row_of_a_run() -> None:
     asyncio.run(main())
 
 
-def test_a_place_that_was_taken_and_given_up_again_is_free() -> None:
+def test_a_place_that_was_taken_and_rolled_back_is_free() -> None:
     url = running_postgres().database()
 
     async def main() -> None:
@@ -50,7 +50,7 @@ def test_a_place_that_was_taken_and_given_up_again_is_free() -> None:
     asyncio.run(main())
 
 
-def test_workers_that_are_gone_for_a_day_leave_the_database() -> None:
+def test_workers_without_a_heartbeat_for_a_day_are_removed() -> None:
     async def main() -> None:
         url = running_postgres().database()
         log = await opened(url, hints=False)

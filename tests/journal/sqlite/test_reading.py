@@ -25,7 +25,7 @@ def with_a_run() -> sqlite3.Connection:
 
 @pytest.mark.parametrize("after", range(-1, 9))
 @pytest.mark.parametrize(("limit", "most"), [(1, 4), (4, 7), (100, 9)])
-def test_a_page_begins_after_the_number_and_has_whole_batches(after: int, limit: int, most: int) -> None:
+def test_a_page_starts_after_the_number_and_has_complete_batches(after: int, limit: int, most: int) -> None:
     db = with_a_run()
     read = page(db, "r", after, limit)
     assert read is not None
@@ -37,7 +37,7 @@ def test_a_page_begins_after_the_number_and_has_whole_batches(after: int, limit:
     db.close()
 
 
-def test_a_look_tells_only_what_is_new() -> None:
+def test_a_query_returns_only_new_events() -> None:
     db = with_a_run()
     looked = look(db, {("r", 8), ("r", 4), ("s", -1)}, {("r", 0), ("r", -1), ("t", 0)})
     assert {wanted: len(list(found.lines())) for wanted, found in looked.pages.items()} == {("r", 4): 4}

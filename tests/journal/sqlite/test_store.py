@@ -149,7 +149,7 @@ def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Small
         subprocess.run(["umount", "-l", str(disk)], check=True)  # also where a failed test has the file open
 
 
-def test_a_full_disk_is_said_and_once_there_is_room_it_goes_on(small_disk: SmallDisk) -> None:
+def test_a_full_disk_is_reported_and_work_continues_once_there_is_room(small_disk: SmallDisk) -> None:
     async def main() -> None:
         log = await small_disk.opened()
         end = 0
@@ -180,7 +180,7 @@ def test_one_job_that_cannot_be_done_takes_no_other_along(small_disk: SmallDisk)
     asyncio.run(main())
 
 
-def test_who_read_further_than_a_restored_backup_begins_anew(tmp_path: Path) -> None:
+def test_a_reader_past_the_end_of_a_restored_backup_starts_over(tmp_path: Path) -> None:
     async def main() -> None:
         log = await opened(tmp_path / "r.db")
         await log.append(batch(0, 3))
@@ -199,7 +199,7 @@ def test_who_read_further_than_a_restored_backup_begins_anew(tmp_path: Path) -> 
     asyncio.run(main())
 
 
-def test_another_version_of_the_schema_is_told_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_version_of_the_schema_is_an_error_with_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "r.db")
 
     async def main() -> None:
@@ -219,7 +219,7 @@ def test_another_version_of_the_schema_is_told_what_to_do(tmp_path: Path, monkey
     asyncio.run(main())
 
 
-def test_what_cannot_be_opened_is_said(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_reported(tmp_path: Path) -> None:
     async def main() -> None:
         (tmp_path / "text").write_text("This is no database, and longer than a header of one is, by far. " * 20)
         with pytest.raises(ConfigurationError, match="is not a journal"):
@@ -259,7 +259,7 @@ def test_free_pages_go_back_to_the_disk(tmp_path: Path) -> None:
     assert (tmp_path / "r.db").stat().st_size < 500_000
 
 
-def test_opening_it_again_keeps_the_locks_of_who_has_it_open(tmp_path: Path) -> None:
+def test_opening_it_again_keeps_existing_locks(tmp_path: Path) -> None:
     path = tmp_path / "runs.db"
     program = (
         "import asyncio, sys\n"
@@ -292,7 +292,7 @@ def test_opening_it_again_keeps_the_locks_of_who_has_it_open(tmp_path: Path) -> 
     asyncio.run(main())
 
 
-def test_workers_that_are_gone_for_a_day_leave_the_file(tmp_path: Path) -> None:
+def test_workers_without_a_heartbeat_for_a_day_are_removed(tmp_path: Path) -> None:
     async def main() -> None:
         log = await opened(tmp_path / "r.db")
         for name in ("old", "new"):

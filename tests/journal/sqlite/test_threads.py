@@ -25,7 +25,7 @@ def started(path: Path, traced: list[str] | None = None) -> DatabaseThread:
     return DatabaseThread("u", connect, writes=True)
 
 
-def test_a_file_that_cannot_be_opened_is_said_each_time_until_it_can(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_is_reported_until_it_can(tmp_path: Path) -> None:
     async def main() -> None:
         tries = iter([sqlite3.OperationalError("unable to open database file"), None])
 

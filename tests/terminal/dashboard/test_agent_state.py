@@ -80,7 +80,7 @@ def test_a_call_being_written_is_named() -> None:
     assert view.tokens == (2, True)
 
 
-def test_a_tool_that_is_tried_again_keeps_its_line() -> None:
+def test_a_retried_tool_keeps_its_line() -> None:
     view = ann(log.tool_started("ann", "search"), log.tool_started("ann", "search", try_=2))
     assert texts(view) == ["tool: search (try 2)"]
 
@@ -99,12 +99,12 @@ def test_what_the_provider_runs_itself_is_a_note() -> None:
 
 
 @pytest.mark.parametrize(("cut", "told"), [(False, ["warning: f was not run: no JSON"]), (True, [])])
-def test_a_call_that_is_not_run_is_told_where_nothing_else_does(cut: bool, told: list[str]) -> None:
+def test_a_call_that_is_not_run_is_shown(cut: bool, told: list[str]) -> None:
     rejected = CallRejected(step=1, call="c1", name="f", raw="{", error="no JSON", cut=cut)
     assert texts(ann([log.at(rejected, 1.0, "ann")])) == told
 
 
-def test_a_dropped_connection_is_told_and_then_healed() -> None:
+def test_a_dropped_connection_is_shown_and_then_healed() -> None:
     broken = [log.begun("ann"), log.broke("ann")]
     view = fed(*broken).agents[0]
     assert (view.state, view.retry_at, view.healed) == ("retrying", 3.0, 0)
@@ -116,12 +116,12 @@ def test_a_dropped_connection_is_told_and_then_healed() -> None:
     assert texts(speaks) == ["healed: Healed: ConnectionFailed: The connection broke", "answer: Yes."]
 
 
-def test_an_attempt_after_which_the_run_ends_is_not_told_twice() -> None:
+def test_a_final_failed_attempt_is_shown_once() -> None:
     view = ann(log.broke("ann", then="raise"), log.failed("ann"))
     assert texts(view) == ["error: Overloaded: No capacity. Try later."]
 
 
-def test_words_that_are_taken_back_are_gone() -> None:
+def test_retracted_text_is_removed() -> None:
     retracted = log.at(Retracted(step=1, attempt=1, chars=8, cause="ConnectionFailed"), 1.0, "ann")
     view = ann(
         log.said("ann", "Kept."),
@@ -177,7 +177,7 @@ def test_what_else_happens_is_a_note(event: Event, told: str | None) -> None:
     assert (view.last_note.text if view.last_note else None) == (told.partition(": ")[2] if told else None)
 
 
-def test_who_waits_for_a_person_says_so_until_all_is_answered() -> None:
+def test_an_agent_waits_for_a_person_until_all_is_answered() -> None:
     asked = log.at(ApprovalAsked(approval="p", call="c1", name="pay"), 1.0, "ann")
     wanted = log.at(InputAsked(input="i", call="c2", name="book", message="Which?"), 1.0, "ann")
     allowed = log.at(ApprovalAnswered(approval="p", allowed=True), 2.0, "ann")
@@ -195,7 +195,7 @@ def test_who_waits_for_a_person_says_so_until_all_is_answered() -> None:
     assert ann([asked], log.cancelled("ann")).state == "cancelled"
 
 
-def test_a_run_that_rests_for_others_or_a_time_asks_nobody() -> None:
+def test_a_resting_run_does_not_ask_a_person() -> None:
     assert ann([log.at(RunWaiting(on="children"), 1.0, "ann")]).state == "resting"
     assert ann([log.at(RunWaiting(on="approval"), 1.0, "ann")]).state == "asking"
 
@@ -208,7 +208,7 @@ def test_healed_is_not_the_same_as_done() -> None:
     assert ann(broken, log.said("ann", "x"), log.failed("ann")).standing == "failed"
 
 
-def test_an_agent_that_begins_again_goes_on_in_its_place() -> None:
+def test_an_agent_that_restarts_keeps_its_place() -> None:
     first = [*log.said("ann", "One."), *log.answered("ann", tokens=3), *log.ended("ann", time=2.0)]
     second = [
         msgspec.structs.replace(event, run=f"{event.run}-2")

@@ -22,7 +22,7 @@ def test_only_the_end_of_a_long_text_is_kept() -> None:
 
 
 @given(st.lists(st.text(max_size=2000)), st.integers(0, 4000))
-def test_what_is_kept_is_the_end_of_what_was_said(pieces: list[str], position: int) -> None:
+def test_the_end_of_the_text_is_kept(pieces: list[str], position: int) -> None:
     words, said = Words("answer"), "".join(pieces)
     for piece in pieces:
         words.add(piece)

@@ -35,13 +35,13 @@ def test_clocks(duration: float, exact: bool, told: str) -> None:
     assert clock(duration, exact) == told
 
 
-def test_the_tally_says_what_there_is() -> None:
+def test_the_tally_counts_every_state() -> None:
     shown = board(at_work(*NAMES), log.tool_started(NAMES[0], "x"), log.ended(NAMES[1]))
     assert tally(shown.agents) == "1 streaming, 1 in tools, 1 done"
     assert tally(shown.agents, short=True) == "2 at work, 1 done"
 
 
-def test_figures_say_nothing_of_what_is_not_known() -> None:
+def test_unknown_figures_are_left_out() -> None:
     assert spent(0, False, 3.0) == ("", "")
     assert spent(1234, True, None) == ("~1,234", "")
     assert spent(1234, False, 56.7) == ("1,234", "57")
@@ -50,7 +50,7 @@ def test_figures_say_nothing_of_what_is_not_known() -> None:
 
 
 @given(st.integers(1, 60), st.integers(20, 200))
-def test_what_stands_beside_a_name_fits_the_row(longest: int, inner: int) -> None:
+def test_the_text_next_to_a_name_fits_the_row(longest: int, inner: int) -> None:
     columns = beside_a_name(longest, inner, 3)
     assert 3 + columns.name + columns.figures <= inner
     assert columns.name >= min(longest, 6)
@@ -68,7 +68,7 @@ def test_a_line_has_a_caption_over_each_of_its_columns(longest: int, inner: int)
     assert all(title in told for title in shown)
 
 
-def test_figures_get_a_line_of_their_own_where_few_fit_beside_the_names() -> None:
+def test_figures_get_a_separate_line_if_few_fit_next_to_the_names() -> None:
     assert wants_own_line(beside_a_name(20, 46, 3), 46)
     assert not wants_own_line(beside_a_name(8, 100, 3), 100)
     assert not wants_own_line(beside_a_name(20, 24, 3), 24), "a line that narrow would be cut"

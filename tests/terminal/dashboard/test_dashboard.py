@@ -113,7 +113,7 @@ def test_nothing_is_drawn_for_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 6 <= sum(frames) <= 1 + 1.0 / dashboard.PACE.between + 1
 
 
-def test_where_nothing_happens_only_the_clock_is_drawn() -> None:
+def test_without_events_only_the_time_is_drawn() -> None:
     async def main(dashboard: Dashboard, watched: log.Watched) -> int:
         tell(dashboard, log.opened(), log.begun("ann"))
         await asyncio.sleep(0.01)
@@ -145,7 +145,7 @@ def test_after_the_end_nothing_is_drawn_and_no_timer_is_left() -> None:
     assert seconds == 5
 
 
-def test_closing_in_the_middle_leaves_what_there_is() -> None:
+def test_closing_in_the_middle_keeps_the_current_state() -> None:
     with log.terminal() as (file, watched):
         dashboard = Dashboard("w", MEMBERS, file=file)
         tell(dashboard, log.opened(), log.begun("ann"), log.said("ann", "Half a"))
@@ -228,7 +228,7 @@ def test_what_the_program_prints_appears_above() -> None:
         run_virtual(main(file, watched))
 
 
-def test_what_is_printed_afterwards_stands_below_the_box() -> None:
+def test_later_output_is_below_the_box() -> None:
     with log.terminal(60, 40) as (file, watched), standard_output(file):
         tell(Dashboard("rivers", MEMBERS), WHOLE)
         print("ann has answered:", "Rivers run.", sep="\n")
@@ -238,7 +238,7 @@ def test_what_is_printed_afterwards_stands_below_the_box() -> None:
     assert rows[box + 1 :] == ["", "ann has answered:", "Rivers run."]
 
 
-def test_a_second_dashboard_on_the_same_terminal_tells_in_lines() -> None:
+def test_a_second_dashboard_on_the_same_terminal_prints_lines() -> None:
     with log.terminal(80, 30) as (file, watched), standard_output(file):
         one, two = Dashboard("one", MEMBERS), Dashboard("two", MEMBERS)
         tell(one, WHOLE[:5])
@@ -303,7 +303,7 @@ class Refusing(io.StringIO):
         raise RuntimeError("no")
 
 
-def test_a_file_that_fails_is_told_of_once_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_file_that_fails_is_reported_once_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, logger="headwater"):
         tell(Dashboard("w", MEMBERS, file=Refusing()), WHOLE)
     assert [record.message for record in caplog.records] == ["The run is no longer shown: RuntimeError: no"]
@@ -371,7 +371,7 @@ def test_a_workflow_shows_itself() -> None:
     assert watched.raw.count("\x1b[?2026h") < 20
 
 
-def test_a_workflow_that_is_gone_on_with_shows_what_came_before() -> None:
+def test_a_resumed_workflow_shows_its_earlier_state() -> None:
     agents = [
         Agent(name="ann", model=ScriptedModel(["Written in the morning."])),
         Agent(name="bob", model=ScriptedModel([["Half", Wait(100)], "Written in the evening."])),

@@ -33,7 +33,7 @@ def test_without_color_nothing_is_styled() -> None:
 
 
 @given(st.text(max_size=40), st.integers(0, 30))
-def test_what_is_fitted_is_no_wider_and_a_beginning(text: str, room: int) -> None:
+def test_a_fitted_text_is_a_prefix_and_not_too_wide(text: str, room: int) -> None:
     text = settled(one_line(text))
     for signs in (SIGNS, PLAIN_SIGNS):
         fitted = Pen(signs).fit(text, room)
@@ -73,7 +73,7 @@ def test_a_name_and_its_bar_have_the_agents_hue() -> None:
     assert any(f"\x1b[1;36m{NAMES[0]}\x1b[0m" in row for row in few)
 
 
-def test_hues_stay_when_others_come() -> None:
+def test_hues_stay_when_agents_are_added() -> None:
     shown = board(at_work("ann"), members=("ann", "bob"))
     before = [view.hue for view in shown.agents]
     for event in log.begun("cat"):

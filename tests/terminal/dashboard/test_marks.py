@@ -64,7 +64,7 @@ def test_marks_of_a_part_become_styles(text: str, told: list[tuple[str, str]]) -
     assert styled(text) == [Span(*span) for span in told]
 
 
-def test_marks_stand_beside_the_style_of_the_voice() -> None:
+def test_marks_are_added_to_the_agents_style() -> None:
     assert styled("a **b**", "dim") == [Span("a ", "dim"), Span("b", "dim strong")]
 
 

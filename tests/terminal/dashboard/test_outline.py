@@ -36,7 +36,7 @@ def drawn(members: str, *ways: str, kind: str = "graph") -> list[str]:
         ("ba", ["a>b"], ["a", "b"]),
     ],
 )
-def test_below_a_node_stands_what_only_it_leads_to(members: str, ways: list[str], told: list[str]) -> None:
+def test_nodes_reached_only_from_one_node_are_below_it(members: str, ways: list[str], told: list[str]) -> None:
     assert drawn(members, *ways) == told
 
 
@@ -46,13 +46,13 @@ def test_each_of_a_sequence_waits_for_the_one_before() -> None:
     assert drawn("abc", kind="sequential") == ["a", "b", "c"]
 
 
-def test_needs_stand_in_the_members_order_and_once() -> None:
+def test_needs_are_unique_and_in_the_members_order() -> None:
     shape = WorkflowShape(kind="graph", members=("a", "b", "c"), edges=(("b", "c"), ("a", "c"), ("b", "c"), ("x", "c")))
     assert needs_of(shape)["c"] == ("a", "b")
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdefg"), st.sampled_from("abcdefg")), max_size=20))
-def test_whatever_leads_where_each_stands_once_and_below_one_that_leads_to_it(ways: list[tuple[str, str]]) -> None:
+def test_in_any_graph_each_node_is_once_below_a_predecessor(ways: list[tuple[str, str]]) -> None:
     names = tuple("abcdefg")
     needs = needs_of(WorkflowShape(kind="graph", members=names, edges=tuple(ways)))
     places = laid_out(names, needs)

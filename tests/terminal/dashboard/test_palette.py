@@ -85,7 +85,7 @@ def test_hues_are_apart_however_they_are_seen(by: str) -> None:
     assert min(near.values()) >= APART, min(near, key=lambda pair: near[pair])
 
 
-def test_the_measure_finds_what_cannot_be_told_apart() -> None:
+def test_the_measure_finds_indistinguishable_colors() -> None:
     red, green = lab(seen(linear(160), "deuteranopia")), lab(seen(linear(64), "deuteranopia"))
     assert dist(red, green) < APART < dist(lab(linear(160)), lab(linear(64)))
 
@@ -99,7 +99,7 @@ def test_hues_can_be_read_on_every_ground(ground: str) -> None:
         assert (lighter + 0.05) / (darker + 0.05) >= CONTRAST, number
 
 
-def test_the_first_agents_have_a_hue_each_and_the_next_begin_again() -> None:
+def test_the_first_agents_have_unique_hues_and_then_they_repeat() -> None:
     codes = [hue(number, many=True) for number in range(len(HUES))]
     assert len(set(codes)) == len(HUES)
     assert hue(len(HUES), many=True) == codes[0] == "38;5;105"

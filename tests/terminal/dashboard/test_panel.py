@@ -44,7 +44,7 @@ def test_each_agent_has_a_section_under_the_workflows_title() -> None:
     ]
 
 
-def test_where_names_leave_no_room_the_figures_have_a_line() -> None:
+def test_without_room_next_to_names_the_figures_have_a_line() -> None:
     rows = drawn(board(at_work(*NAMES)), 50, 24)
     assert rows[1:4] == [
         "│ 🔄 Market-Researcher                          │",
@@ -81,7 +81,7 @@ def test_rules_and_gaps_go_before_words_do() -> None:
     assert [row.strip("│ ") for row in low if "Words" in row] == [f"Words of {name}." for name in "abcde"]
 
 
-def test_the_workflows_own_error_is_told() -> None:
+def test_the_workflows_own_error_is_shown() -> None:
     rows = drawn(board(log.begun("ann"), log.failed(), members=("ann", "bob")))
     assert rows[-3].strip("│ ") == "✗ Overloaded: No capacity."
     assert "Overloaded" not in "".join(drawn(board(log.begun("ann"), log.ended("ann"), log.ended())))
@@ -117,7 +117,7 @@ def tree() -> Board:
     return made
 
 
-def test_a_tree_is_indented_and_says_who_waits_for_whom() -> None:
+def test_a_tree_is_indented_and_shows_what_each_waits_for() -> None:
     rows = [re.sub("(?<=\\S) +", " ", row.strip("│")[1:]).rstrip() for row in drawn(tree(), 70, 30)]
     assert [row for row in rows[1:-2] if "─" not in row and "━" not in row] == [
         "🔄 plan streaming 3 s ~4 tokens",
@@ -131,7 +131,7 @@ def test_a_tree_is_indented_and_says_who_waits_for_whom() -> None:
     ]
 
 
-def test_where_each_has_a_line_the_tree_stands_as_far_as_it_fits() -> None:
+def test_with_one_line_each_the_tree_is_shown_as_far_as_it_fits() -> None:
     shown = tree()
     assert [row.split("  ")[0] for row in (row.strip("│ ") for row in drawn(shown, 60, 10))][2:7] == [
         "🔄 plan",
@@ -177,7 +177,7 @@ def named(rows: list[str]) -> list[str]:
     return [found[0] for row in rows if (found := re.findall("agent-[0-9]+", row))]
 
 
-def test_nobody_moves_who_need_not() -> None:
+def test_rows_move_only_if_necessary() -> None:
     shown, names = crowd(30, 20)
     layout = Layout(shown, color=False)
     first = named(layout.rows(80, 14, 3.0))

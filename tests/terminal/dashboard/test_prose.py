@@ -21,7 +21,7 @@ TEXT = (
 
 @given(st.lists(st.integers(0, len(TEXT)), max_size=12), st.sampled_from([20, 40, 80]), st.booleans())
 @settings(deadline=None)  # the first draws pygments in
-def test_however_it_comes_it_is_drawn_as_the_whole(cuts: list[int], width: int, looked_at: bool) -> None:
+def test_pieces_are_drawn_like_the_complete_text(cuts: list[int], width: int, looked_at: bool) -> None:
     prose = Prose(width)
     ends = sorted({*cuts, len(TEXT)})
     for begin, end in zip([0, *ends], ends, strict=False):
@@ -36,7 +36,7 @@ def test_however_it_comes_it_is_drawn_as_the_whole(cuts: list[int], width: int, 
 
 @given(st.integers(0, len(TEXT)), st.sampled_from([20, 80]))
 @settings(deadline=None)
-def test_whatever_has_come_no_word_is_broken_and_no_row_is_too_wide(end: int, width: int) -> None:
+def test_no_prefix_breaks_a_word_or_makes_a_row_too_wide(end: int, width: int) -> None:
     prose = Prose(width)
     prose.add(TEXT[:end])
     for row in prose.last(500):
@@ -52,7 +52,7 @@ def test_the_last_rows_are_the_end_without_empty_ones() -> None:
     assert Prose(40).last(3) == []
 
 
-def test_a_voice_has_a_style_beside_the_marks() -> None:
+def test_an_agents_style_is_combined_with_marks() -> None:
     prose = Prose(40, "dim")
     prose.add("**Hm.** So")
     assert prose.last(1) == [(Span("Hm.", "dim strong"), Span(" So", "dim"))]
@@ -74,7 +74,7 @@ def test_a_voice_has_a_style_beside_the_marks() -> None:
         ("", 10, ""),
     ],
 )
-def test_the_end_of_a_text_begins_with_a_word(text: str, width: int, told: str) -> None:
+def test_the_end_of_a_text_starts_with_a_word(text: str, width: int, told: str) -> None:
     assert plain(end_of(text, width)) == told
 
 

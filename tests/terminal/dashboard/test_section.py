@@ -16,7 +16,7 @@ def test_few_rows_have_no_empty_ones_among_them() -> None:
     assert [row.strip("│ ") for row in rows[3:-1]] == ["c", "d", "e"]
 
 
-def test_tools_and_notes_stand_among_the_words() -> None:
+def test_tools_and_notes_are_between_the_text() -> None:
     shown = board(
         log.begun("ann"),
         log.broke("ann"),
@@ -42,7 +42,7 @@ def test_tools_and_notes_stand_among_the_words() -> None:
     ]
 
 
-def test_what_was_said_in_another_step_stands_apart() -> None:
+def test_text_of_another_step_is_separate() -> None:
     spoken = [*log.said("ann", "One."), *log.asked("ann", step=2), *log.said("ann", "Two.", step=2)]
     rows = drawn(board(log.begun("ann"), spoken, members=("ann",)), 60, 24)
     assert [row.strip("│ ") for row in rows[3:-1]] == ["One.", "", "Two."]
@@ -53,7 +53,7 @@ def test_a_tool_that_was_stopped_says_so() -> None:
     assert drawn(shown)[3].strip("│ ") == "✗ search  stopped"
 
 
-def test_an_error_is_told_in_full_but_not_without_end() -> None:
+def test_an_error_is_shown_in_full_up_to_a_limit() -> None:
     shown = board(log.begun("ann"), log.failed("ann"), members=("ann",))
     assert drawn(shown)[3].strip("│ ") == "✗ Overloaded: No capacity. Try later."
     rows = drawn(shown, 26, 12)
@@ -64,7 +64,7 @@ def test_an_error_is_told_in_full_but_not_without_end() -> None:
     ]
 
 
-def test_the_rest_of_a_note_never_stands_alone() -> None:
+def test_the_rest_of_a_note_is_never_shown_alone() -> None:
     warned = log.at(Warned(code="x", message="A warning that is long enough for two rows."), 1.0, "a")
     told = [log.begun("a"), [warned], log.said("a", "one\n\ntwo\n\nthree")]
     whole = 0

@@ -26,13 +26,13 @@ from tests.terminal import logs
 from tests.terminal.boards import ann, fed, texts
 
 
-def test_members_wait_in_their_order_until_they_begin() -> None:
+def test_members_wait_in_their_order_until_they_start() -> None:
     board = fed(log.begun("bob"))
     assert [(view.name, view.state) for view in board.agents] == [("ann", "waiting"), ("bob", "thinking")]
     assert [view.active for view in board.agents] == [False, True]
 
 
-def test_words_are_kept_by_whose_they_are() -> None:
+def test_text_is_kept_by_agent() -> None:
     board = fed(log.begun("ann"), log.begun("bob"), log.said("ann", "one "), log.said("bob", "two"))
     board.feed(log.said("ann", "more")[1])
     assert texts(board.agents[0]) == ["answer: one more"]
@@ -90,7 +90,7 @@ def nested(*parts: list[Event]) -> list[Event]:
     return logs.joined(log.begun("inner", model="")[:2], *parts)
 
 
-def test_a_workflow_in_a_workflow_gives_way_to_its_members() -> None:
+def test_a_nested_workflow_is_replaced_by_its_members() -> None:
     board = Board("workflow", ["ann", "inner", "zoe"])
     for event in [*log.opened(), *nested(log.begun("inner", "x"), log.begun("inner", "y"))]:
         board.feed(event)
@@ -101,7 +101,7 @@ def test_a_workflow_in_a_workflow_gives_way_to_its_members() -> None:
     assert [view.state for view in board.agents] == ["waiting", "done", "done", "waiting"]
 
 
-def test_a_workflow_that_begins_again_shows_no_more_than_before() -> None:
+def test_a_workflow_that_restarts_shows_no_more_than_before() -> None:
     board = Board("workflow", ["inner"])
     once = [*nested(log.begun("inner", "x")), *log.ended("inner", "x"), *log.ended("inner")]
     again = [
@@ -112,13 +112,13 @@ def test_a_workflow_that_begins_again_shows_no_more_than_before() -> None:
     assert [(view.name, view.rounds) for view in board.agents] == [("inner/x", 2)]
 
 
-def test_who_is_not_announced_is_shown_where_it_stands() -> None:
+def test_an_unannounced_agent_is_shown_at_its_place() -> None:
     board = fed(log.begun("cat"), members=("ann",))
     assert [view.name for view in board.agents] == ["ann", "cat"]
     assert [view.name for view in fed(log.begun("cat"), members=()).agents] == ["cat"]
 
 
-def test_who_is_handed_the_conversation_goes_on_in_the_same_place() -> None:
+def test_the_target_of_a_handoff_continues_in_the_same_place() -> None:
     board = fed(
         log.begun("ann"),
         log.said("ann", "Let me see."),
@@ -154,7 +154,7 @@ def test_the_end_of_the_outermost_is_the_end() -> None:
     assert fed(log.begun("ann"), log.ended("ann"), log.failed()).end is not None
 
 
-def test_what_is_over_is_let_go_of() -> None:
+def test_finished_runs_are_dropped() -> None:
     board = fed(log.begun("ann"), log.ended("ann"))
     before = board.agents[0].version
     board.feed(log.said("ann", "late")[1])
@@ -196,7 +196,7 @@ GRAPH = shaped(
 )
 
 
-def test_a_log_alone_tells_who_there_is_and_who_waits_for_whom() -> None:
+def test_the_log_alone_shows_members_and_what_they_wait_for() -> None:
     board = board_of(GRAPH)
     assert outline(board) == ["plan", "  ann", "  bob", "  sum"]
     waits = {view.name: board.waits_for(view) for view in board.agents}
@@ -208,7 +208,7 @@ def test_who_has_ended_is_waited_for_no_more() -> None:
     assert {view.name: board.waits_for(view) for view in board.agents if view.state == "waiting"} == {"sum": ["ann"]}
 
 
-def test_nobody_waits_for_what_only_follows_on_it() -> None:
+def test_no_member_waits_for_its_successor() -> None:
     board = board_of(shaped("graph", "s", "w", "r", edges=(("s", "w"), ("w", "r"), ("r", "w"))))
     assert {view.name: board.waits_for(view) for view in board.agents} == {"s": [], "w": ["s"], "r": ["w"]}
 
@@ -228,7 +228,7 @@ def test_a_workflow_in_the_workflow_is_a_group_with_all_its_members() -> None:
     assert board.waits_for(board.agents[-1]) == []
 
 
-def test_a_board_that_knows_its_members_learns_the_ways_between_them() -> None:
+def test_a_board_with_known_members_learns_their_edges() -> None:
     board = board_of(GRAPH, members=("plan", "ann", "bob", "sum"))
     assert [view.hue for view in board.agents] == [0, 1, 2, 3]
     assert outline(board) == ["plan", "  ann", "  bob", "  sum"]
@@ -266,7 +266,7 @@ def test_a_question_outlives_the_process() -> None:
     assert fed(log.begun("ann"), [asked], resumed(9.0), [allowed]).agents[0].state == "thinking"
 
 
-def test_who_had_ended_or_not_begun_is_left_alone() -> None:
+def test_ended_and_unstarted_agents_are_unchanged() -> None:
     board = fed(log.begun("ann"), log.ended("ann"), resumed(9.0))
     assert [(view.state, view.version > 0) for view in board.agents] == [("done", True), ("waiting", False)]
 

@@ -21,7 +21,7 @@ def test_tokens_are_an_estimate_until_they_are_reported() -> None:
     assert unreported.tokens == (3, True)
 
 
-def test_a_character_of_three_bytes_is_no_quarter_of_a_token() -> None:
+def test_a_three_byte_character_is_more_than_a_quarter_of_a_token() -> None:
     assert ann(log.said("ann", "潮汐" * 10)).tokens == (15, True)
     assert ann(log.said("ann", "\ud800")).tokens == (1, True)
 

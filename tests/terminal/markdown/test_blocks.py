@@ -123,14 +123,14 @@ def kinds(text: str) -> list[tuple[str, str]]:
     return [(block.kind, block.source) for block in blocks.take()]
 
 
-def test_a_block_is_finished_when_the_next_begins() -> None:
+def test_a_block_is_finished_when_the_next_starts() -> None:
     assert kinds("one\ntwo\n") == []
     assert kinds("one\ntwo\n\n") == []
     assert kinds("one\ntwo\n\n#") == []
     assert kinds("one\ntwo\n\n# three\n") == [("block", "one\ntwo")]
 
 
-def test_an_item_is_finished_when_the_next_begins() -> None:
+def test_an_item_is_finished_when_the_next_starts() -> None:
     assert kinds("- one\n  more\n- two\n") == [("item", "- one\n  more")]
     assert kinds("- one\n- two\n\nafter\n") == [("item", "- one"), ("item", "- two")]
 
@@ -174,7 +174,7 @@ def test_the_end_of_a_fence_is_not_shown_as_code() -> None:
     assert blocks.open() == []
 
 
-def test_text_is_taken_back_as_far_as_it_is_open() -> None:
+def test_text_is_retracted_as_far_as_it_is_open() -> None:
     blocks = Blocks()
     blocks.add("one\n\ntwo\n\nthree")
     assert blocks.take() == [Block("one")]
@@ -186,7 +186,7 @@ def test_text_is_taken_back_as_far_as_it_is_open() -> None:
     assert blocks.finish() == []
 
 
-def test_a_text_after_another_begins_anew() -> None:
+def test_a_text_after_another_starts_over() -> None:
     blocks = Blocks()
     blocks.add("- one\n- two\n```\ncode")
     blocks.finish()
@@ -194,7 +194,7 @@ def test_a_text_after_another_begins_anew() -> None:
     assert blocks.finish() == [Block("1. one", "item", 1)]
 
 
-def test_what_is_too_long_is_cut_wherever_it_comes_from() -> None:
+def test_long_text_is_cut_whatever_its_source() -> None:
     line = "words and " * (CHARACTERS_A_LINE // 4)
     lines = "another line of a long paragraph\n" * (CHARACTERS_A_BLOCK // 10)
     for text in (line, lines, "- item\n  " + lines.replace("\n", "\n  "), "x" * (2 * CHARACTERS_A_LINE)):

@@ -26,7 +26,7 @@ def test_a_string_over_several_lines_is_one() -> None:
 
 
 @pytest.mark.parametrize("language", ["", "nothing-of-the-kind", "{.}", "\x1b"])
-def test_a_language_that_nobody_knows_has_no_colors(language: str) -> None:
+def test_an_unknown_language_has_no_colors(language: str) -> None:
     assert Code(language).line("def x") == (Span("def x"),)
     assert Code(language).line("") == ()
 
@@ -49,7 +49,7 @@ def test_few_lines_are_read_again_however_long_the_code() -> None:
         assert len(code._lines) <= LINES_AT_MOST
 
 
-def test_a_long_string_keeps_its_color_over_the_lines_that_are_let_go_of() -> None:
+def test_a_long_string_keeps_its_color_across_dropped_lines() -> None:
     code = Code("python")
     code.line('x = """')
     rows = [code.line("def inside") for _ in range(LINES_AT_MOST - 10)]

@@ -62,6 +62,6 @@ def test_a_link_is_its_words_and_its_address_where_they_do_not_say_it(
     assert told(text) == expected
 
 
-def test_a_style_can_stand_over_all() -> None:
+def test_a_style_can_apply_to_everything() -> None:
     (paragraph,) = tree("a *b*").children
     assert spans(paragraph.children[0], "heading") == [Span("a ", "heading"), Span("b", "heading emphasis")]

@@ -35,7 +35,7 @@ def test_the_indent_of_a_fence_is_taken_off_its_lines() -> None:
     assert [fence.content(line) for line in ("    x", "  x", " x", "x")] == ["  x", "x", "x", "x"]
 
 
-def test_references_stay_as_they_stand() -> None:
+def test_references_stay_unchanged() -> None:
     node = tree("[a][1]\n\n[1]: https://example.com\n")
     assert [child.type for child in node.children] == ["paragraph", "paragraph"]
 

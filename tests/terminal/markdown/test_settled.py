@@ -79,7 +79,7 @@ WORDS = st.sampled_from(
 
 @given(st.lists(WORDS, min_size=8, max_size=60), st.integers(0, 99), st.integers(1, 9))
 @settings(max_examples=tries(10, 40), deadline=None)
-def test_rows_that_scrolled_away_are_those_of_the_whole(words: list[str], seed: int, most: int) -> None:
+def test_scrolled_rows_are_those_of_the_complete_text(words: list[str], seed: int, most: int) -> None:
     text = "Now " + " ".join(words)
     assume(not UNDERLINE.search(text))
     assert streamed(cut(text, seed, 12), most) == whole(text)
@@ -102,7 +102,7 @@ def test_so_they_are_of_all_that_commonmark_has_examples_of() -> None:
         assert streamed(cut(example, number, 8)) == whole(example), example
 
 
-def test_what_may_still_become_something_else_stays() -> None:
+def test_text_that_may_still_change_stays() -> None:
     long = "High water comes twice a day, and low water between the two. " * 4
     for begun in ("**Never", "*Never", "`Never", "[Never", "~~Never", "_Never", "<b Never"):
         assert settled_rows(f"{begun} more. {long}", WIDTH, 4) is None, begun
@@ -112,12 +112,12 @@ def test_what_may_still_become_something_else_stays() -> None:
         assert len(found[0]) == 4
 
 
-def test_what_is_no_paragraph_stays() -> None:
+def test_other_blocks_than_paragraphs_stay() -> None:
     for source in ("# " + "high water " * 20, "- " + "high water " * 20, "> " + "high water " * 20, "High water"):
         assert settled_rows(source, WIDTH, 3) is None, source
 
 
-def test_what_goes_on_is_never_taken_for_a_list() -> None:
+def test_a_continued_paragraph_never_becomes_a_list() -> None:
     text = "It is the harbour's own number, which is - 1. or # 2, and so on and on and on; see below. " * 3
     found = settled_rows(text, WIDTH, 9)
     assert found is not None
