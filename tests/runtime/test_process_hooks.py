@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from headwater import Agent
-from headwater.events import Event
+from headwater.events import Event, TextDelta
 from headwater.runtime import process_hooks
+from headwater.testing import Wait, run_virtual
 from tests.support.streams import always, scripted
 
 
@@ -58,3 +59,31 @@ def test_a_hook_that_removes_itself_still_receives_that_run() -> None:
     remove = process_hooks.add(make)
     Agent(model=always("So.")).run("Go.")
     assert told[-1].type == "run.finished"
+
+
+def test_text_is_told_once_a_read_where_that_is_enough_for_every_watcher() -> None:
+    def told(*, others: bool) -> list[str]:
+        texts: list[str] = []
+
+        def make(run: Any) -> Any:
+            def watch(event: Event) -> None:
+                if isinstance(event, TextDelta):
+                    texts.append(event.text)
+
+            watch.__dict__["once_a_read"] = True
+            return watch
+
+        remove = process_hooks.add(make)
+        everything: list[Event] = []
+        try:
+            agent = scripted(
+                ["a b", Wait(1.0), "c d"], name="one", **({"on_event": everything.append} if others else {})
+            )
+            run_virtual(agent.arun("Go."))
+        finally:
+            remove()
+        assert not others or [one.text for one in everything if isinstance(one, TextDelta)] == texts
+        return texts
+
+    assert len(told(others=True)) > 2
+    assert [text[0] for text in told(others=False)] == ["c"]  # the first read began with another event

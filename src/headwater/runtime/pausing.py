@@ -73,6 +73,8 @@ class Pausing(Placed):
     """Called once nothing more is appended to the tree of which this is the outermost run."""
     journaling: Callable[[Any], None] | None = None
     """Attaches a journal where the run turns out to be the outermost when it is first read."""
+    _told_read: float | None = None
+    """The time of the last event that was told, if its watchers need no text of the same read; None: they need all."""
     lets_go: HeadwaterError | None = None
     """The error for abandoning the run if the task that reads it is cancelled; None: the run is cancelled too."""
     stands_still: Callable[[bool], None] | None = None
@@ -107,6 +109,7 @@ class Pausing(Placed):
     def watch(self, watcher: Watcher) -> None:
         """Calls `watcher` with every event of this run and its child runs, as it is appended."""
         self._watchers = (*self._watchers, watcher)
+        self._told_read = 0.0 if all(hasattr(one, "once_a_read") for one in self._watchers) else None
         for run in (self._log.runs or {}).values():
             if isinstance(run, Pausing) and self in run._above:
                 run._watchers = (*run._watchers, watcher)
@@ -269,7 +272,7 @@ class Pausing(Placed):
         log = self._log
         if log.kept is None:
             log.kept = [*log.record.events] if log.record is not None else []
-            self._watchers = (log.kept.append, *self._watchers)
+            self._watchers, self._told_read = (log.kept.append, *self._watchers), None
 
     @property
     def kept(self) -> tuple[Event, ...]:

@@ -197,9 +197,11 @@ class Run(Pausing):
             self.fold.add(event)
             if event.__class__ is ChildFinished:
                 log.remove(event.child)
-        if self._watchers:
-            return self.tell(event)
-        return None
+        if not self._watchers or (event.__class__ is TextDelta and self._told_read == log.now):
+            return None
+        if self._told_read is not None:
+            self._told_read = log.now
+        return self.tell(event)
 
     def tell(self, event: Event) -> Awaitable[Any] | None:
         """Notifies the watchers of this run and of those above it; returns an awaitable if one has to be awaited."""

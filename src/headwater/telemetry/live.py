@@ -88,6 +88,7 @@ def _watcher(out: Out, run: Run) -> Watcher | None:
             errors.add(error, "telemetry provider")
         return None
 
+    watch.__dict__["once_a_read"] = True  # see `Pausing`: text of one read is told once, where nobody else listens
     return watch
 
 

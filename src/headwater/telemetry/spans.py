@@ -370,6 +370,8 @@ class TreeSpans:
         if run is not None and run.chat is not None:
             run.chat.usages[event.attempt] = event.usage
             run.chat.origin = event.origin
+            if event.origin == "measured":  # it came from the provider
+                run.chat.chunk(event.time)
 
     def _attempt_failed(self, run: _Run | None, event: AttemptFailed) -> None:
         if run is None or run.chat is None:
