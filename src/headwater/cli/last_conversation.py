@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
+from headwater.backends.state_folder import state_folder, state_path
 from headwater.cli.output import is_terminal, tell
-from headwater.cli.state import SWITCH, keeps, state_folder, state_path
+from headwater.cli.state import SWITCH, keeps
 from headwater.errors import HeadwaterError, InvalidRecord, UsageError
 from headwater.runtime.thread import Thread
 

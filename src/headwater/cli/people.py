@@ -11,8 +11,9 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from headwater.backends.state_folder import state_folder, state_path
 from headwater.cli.output import tell
-from headwater.cli.state import SWITCH, keeps, state_folder, state_path
+from headwater.cli.state import SWITCH, keeps
 
 if TYPE_CHECKING:
     from headwater.agents.terminal_asking import TerminalAsker

@@ -119,8 +119,8 @@ def _value(text: str) -> Any:
 
 def _let_go(path: str) -> None:
     """Removes the file of an ended run that a command had parked, because the user did not name it."""
+    from headwater.backends.state_folder import state_folder
     from headwater.cli.people import FOLDER
-    from headwater.cli.state import state_folder
 
     try:
         if os.path.samefile(os.path.dirname(os.path.abspath(path)), state_folder() / FOLDER):

@@ -1,16 +1,12 @@
-"""The folder for state between commands, private to the user: the last conversation, typed messages, parked runs.
-
-Owns the folder and whether anything is stored at all. The writer of a file owns its content.
-"""
+"""Whether the commands store anything between them: the last conversation, typed messages, parked runs."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final
 
-__all__ = ("SWITCH", "keeps", "state_folder", "state_path")
+__all__ = ("SWITCH", "keeps")
 
 SWITCH: Final = "HEADWATER_HISTORY"
 """The variable that turns storing off."""
@@ -21,26 +17,3 @@ _OFF: Final = ("off", "0", "no", "false")
 def keeps(env: Mapping[str, str] = os.environ) -> bool:
     """Whether conversations and typed messages are stored."""
     return env.get(SWITCH, "").strip().lower() not in _OFF
-
-
-def state_folder(env: Mapping[str, str] = os.environ) -> Path:
-    """Returns the folder, which may not exist: in XDG_STATE_HOME if that is set, as XDG specifies.
-
-    Raises OSError without a home folder.
-    """
-    if os.name == "nt" and (local := env.get("LOCALAPPDATA")):
-        return Path(local) / "headwater"
-    said = env.get("XDG_STATE_HOME", "")
-    if os.path.isabs(said):  # the specification says to ignore a relative path
-        return Path(said) / "headwater"
-    try:
-        return Path.home() / ".local" / "state" / "headwater"
-    except RuntimeError as error:
-        raise OSError(0, "there is no home folder") from error
-
-
-def state_path(name: str) -> Path:
-    """Returns the path of a file in the folder, and creates the folder with private permissions. Raises OSError."""
-    path = state_folder() / name
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path

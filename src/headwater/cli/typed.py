@@ -11,7 +11,8 @@ import json
 import os
 from typing import Final
 
-from headwater.cli.state import keeps, state_path
+from headwater.backends.state_folder import state_path
+from headwater.cli.state import keeps
 
 __all__ = ("MAX_ENTRIES", "Typed")
 

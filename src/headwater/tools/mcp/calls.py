@@ -35,9 +35,9 @@ MAX_ROUNDS: Final = 20
 
 UNKNOWN: Final = "The connection to the server was lost during the call. It is unknown whether it completed."
 
-_LOST: Final = ("Connection closed", "SSE stream ended", "SSE stream failed")
-"""How the SDK's own messages of a lost connection begin; a server may use the same error code for its own errors."""
-
+# The SDK's own messages. A server may use the same error codes for its own errors.
+_CLOSED: Final = "Connection closed"
+_CUT: Final = ("SSE stream ended", "SSE stream failed")
 _EXPIRED: Final = "Session terminated"
 
 
@@ -190,12 +190,13 @@ class _Call:
             try:
                 return await self._once(session, arguments, running, answers, state)
             except MCPError as error:
-                expired = error.message == _EXPIRED
-                if not expired and not error.message.startswith(_LOST):
+                expired, closed = error.message == _EXPIRED, error.message.startswith(_CLOSED)
+                if not (expired or closed or error.message.startswith(_CUT)):
                     raise
-                if expired or error.message.startswith(_LOST[0]):
+                if expired or closed:  # else only this answer was cut
                     connection.lost(session)
-                if self._repeated or not (expired or self._tool.repeatable or await _never_sent(session, alone)):
+                again = expired or self._tool.repeatable or (closed and alone and await _never_sent(session))
+                if self._repeated or not again:
                     raise _OutcomeUnknown from None
                 self._repeated = True
             finally:
@@ -257,10 +258,8 @@ class _OutcomeUnknown(Exception):
     """The connection was lost, and the call cannot be sent again."""
 
 
-async def _never_sent(session: Session, alone: bool) -> bool:
-    """Whether the server cannot have had the call: no connection to it was made, and no other call was at work."""
-    if not alone:
-        return False
+async def _never_sent(session: Session) -> bool:
+    """Whether the server cannot have had a call, the only one at work: no connection to it was made."""
     await session.left.wait()
     fault = session.fault
     while isinstance(fault, BaseExceptionGroup):

@@ -22,13 +22,16 @@ from headwater.tools.mcp.connection import Connection
 from headwater.tools.mcp.names import fitted, unique
 from headwater.tools.mcp.search import DEFER_ABOVE, SearchTool, found_in
 from headwater.tools.mcp.session import Session
-from headwater.tools.mcp.target import target_of
+from headwater.tools.mcp.target import OAUTH, target_of
 from headwater.tools.work import Approval, Offered, Toolbox, is_approval
 
 __all__ = ("MCP",)
 
 CONNECT_SECONDS: Final = 60.0
 """How long a server may take to start, unless `timeouts` says something else: package runners load it first."""
+
+SIGN_IN_SECONDS: Final = 360.0
+"""The same where a person may have to sign in first."""
 
 _log: Final = logging.getLogger("headwater.mcp")
 
@@ -43,10 +46,10 @@ class MCP(Toolbox):
     `name` is used in errors, in the logger `headwater.mcp.NAME` and as a prefix of names that are taken. `include` and
     `exclude` choose tools by name, `*` matches anything; `prefix` is put before each name. With `defer` the model gets
     one tool that searches the others, and those that it finds; by default above 40 tools. `approval` holds for each
-    tool, see `tool`. `env` and `cwd` are for a command, which inherits little else of the environment; `headers` and
-    `auth` for a URL: `auth` is a bearer token or an `httpx2.Auth`. `sampling` is the SDK's callback for servers that
-    ask for a model. Without `required` a run that cannot reach the server continues without its tools, with a warning.
-    Of `timeouts`, `connect` and `tool` apply; both are in seconds.
+    tool, see `tool`. `env` and `cwd` are for a command, which inherits little else of the environment. `headers` and
+    `auth` are for a URL: `auth` is a bearer token, "oauth" to sign in with a browser, or an `httpx2.Auth`. `sampling`
+    is the SDK's callback for servers that ask for a model. Without `required` a run that cannot reach the server
+    continues without its tools, with a warning. Of `timeouts`, `connect` and `tool` apply; both are in seconds.
 
     Raises: ConfigurationError.
     """
@@ -90,7 +93,8 @@ class MCP(Toolbox):
             raise ConfigurationError(
                 f"timeouts is {timeouts!r}.", hint="Write timeouts=Timeouts(connect=30), in seconds."
             )
-        self._connect_seconds = CONNECT_SECONDS if timeouts is None else timeouts.connect
+        usual = SIGN_IN_SECONDS if self._target.auth == OAUTH else CONNECT_SECONDS
+        self._connect_seconds = usual if timeouts is None else timeouts.connect
         self.tool_seconds = None if timeouts is None else timeouts.tool
         self._connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = (
             weakref.WeakKeyDictionary()

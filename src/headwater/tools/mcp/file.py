@@ -18,7 +18,7 @@ __all__ = ("servers_in",)
 
 _HOW: Final = 'Write {"mcpServers": {"name": {"command": "…", "args": […]}, "other": {"url": "…"}}}.'
 
-_OWN: Final = ("include", "exclude", "prefix", "approval", "defer", "required")
+_OWN: Final = ("include", "exclude", "prefix", "approval", "defer", "required", "auth")
 """Options of `MCP` that a file may have; other programs ignore them."""
 
 _VARIABLE: Final = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")

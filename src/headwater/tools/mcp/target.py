@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
     from headwater.tools.mcp.session import Session
 
-__all__ = ("Target", "target_of")
+__all__ = ("OAUTH", "Target", "target_of")
 
 MAX_SHOWN: Final = 300
 """Characters of a server's own words in an error."""
 
 HTTP_SECONDS: Final = 30.0
 """How long one connect or one write may take; how long a call may take is the tool's own timeout."""
+
+OAUTH: Final = "oauth"
+"""The word for signing in with a browser, in place of a bearer token."""
 
 _NO_POST: Final = (400, 404, 405, 406, 415, 501)
 """What a server of the older transport answers to a POST."""
@@ -112,13 +115,15 @@ class Target:
     @asynccontextmanager
     async def _over_http(self, session: Session) -> AsyncGenerator[Client]:
         """Streamable HTTP; server-sent events where the server knows no POST at this address."""
+        from mcp import MCPError
+
         refused: list[int] = []
         async with AsyncExitStack() as stack:
             try:
                 client = await stack.enter_async_context(self._streamable(session, refused))
             except Exception as error:
-                if not refused:
-                    raise
+                if not refused or not isinstance(_innermost(error), MCPError):
+                    raise  # such as a sign-in that failed
                 if refused[-1] not in _NO_POST:
                     raise _Refused(refused[-1]) from error
                 try:
@@ -151,20 +156,25 @@ class Target:
         import httpx2
 
         async def look(response: httpx2.Response) -> None:
-            if response.status_code >= 400:
+            # Requests for signing in go to other addresses.
+            if response.status_code >= 400 and response.request.url.path == urlsplit(self.url).path:
                 refused[:] = [response.status_code]
 
+        auth = self.auth
+        if auth == OAUTH:
+            from headwater.tools.mcp.oauth import signed_in
+
+            auth = signed_in(self.url)
         return httpx2.AsyncClient(
             headers=dict(self.headers),
-            auth=self.auth,
+            auth=auth,
             timeout=httpx2.Timeout(HTTP_SECONDS, read=None),
             event_hooks={"response": [look]},
         )
 
     def _words(self, error: BaseException) -> str:
         """What an error says, without what may hold a key, in one line."""
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
+        error = _innermost(error)
         if type(error).__name__ == "ValidationError":
             where = ".".join(str(step) for step in error.errors()[0]["loc"])  # type: ignore[attr-defined]
             return f"its answer does not fit the protocol ({where})"
@@ -216,7 +226,7 @@ def _texts(name: str, given: Any) -> dict[str, str]:
 
 def _auth(auth: Any) -> Any:
     """A bearer token as a header, or a provider of the SDK."""
-    if auth is None or not isinstance(auth, str):
+    if auth is None or auth == OAUTH or not isinstance(auth, str):
         return auth
     return _Bearer(auth)
 
@@ -235,6 +245,12 @@ class _Bearer:
         return "Bearer(…)"
 
 
+def _innermost(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
 class _Refused(Exception):
     """The server answered with an HTTP error."""
 
@@ -245,11 +261,16 @@ class _Refused(Exception):
 def _need_package() -> None:
     try:
         import mcp  # noqa: F401
+
+        # Each thing that it logs is told in another way; without a handler Python prints it.
+        logging.getLogger("mcp").addHandler(_SILENT)
     except ImportError as error:
         raise ConfigurationError(
             "MCP servers need the package mcp.", hint='Run: pip install "headwater[mcp]"'
         ) from error
 
+
+_SILENT: Final = logging.NullHandler()
 
 _LEVELS: Final[Mapping[str, int]] = {
     "debug": logging.DEBUG,

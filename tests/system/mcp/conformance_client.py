@@ -1,0 +1,98 @@
+"""A client for the protocol's own conformance suite: an agent that calls every tool of the server at a URL.
+
+`npx conformance client --command "python -m tests.system.mcp.conformance_client" --suite all`. Signing in is done by a
+"browser" that follows redirects: the command in BROWSER.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from typing import Any
+
+from headwater import MCP, Agent, Timeouts
+from headwater.events import InputAsked
+from headwater.providers.request import Request
+from headwater.testing import Call, ScriptedModel
+
+
+def auth_for(scenario: str, context: dict[str, Any], url: str) -> Any:
+    """What a user would pass as `auth=` in the scenario."""
+    if not scenario.startswith("auth/"):
+        return None
+    if scenario == "auth/client-credentials-basic":
+        from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
+
+        return ClientCredentialsOAuthProvider(
+            server_url=url,
+            storage=_Memory(),
+            client_id=context["client_id"],
+            client_secret=context["client_secret"],
+        )
+    if scenario == "auth/client-credentials-jwt":
+        from mcp.client.auth.extensions.client_credentials import (
+            PrivateKeyJWTOAuthProvider,
+            SignedJWTParameters,
+        )
+
+        signed = SignedJWTParameters(
+            issuer=context["client_id"],
+            subject=context["client_id"],
+            signing_algorithm=context.get("signing_algorithm", "ES256"),
+            signing_key=context["private_key_pem"],
+        )
+        return PrivateKeyJWTOAuthProvider(
+            server_url=url,
+            storage=_Memory(),
+            client_id=context["client_id"],
+            assertion_provider=signed.create_assertion_provider(),
+        )
+    return "oauth"
+
+
+class _Memory:
+    """Keeps tokens for the program; see the SDK's TokenStorage."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, Any] = {}
+
+    async def get_tokens(self) -> Any:
+        return self._kept.get("tokens")
+
+    async def set_tokens(self, tokens: Any) -> None:
+        self._kept["tokens"] = tokens
+
+    async def get_client_info(self) -> Any:
+        return self._kept.get("client")
+
+    async def set_client_info(self, client_info: Any) -> None:
+        self._kept["client"] = client_info
+
+
+def arguments_of(schema: dict[str, Any]) -> dict[str, Any]:
+    examples = {"number": 2, "integer": 2, "string": "x", "boolean": True, "object": {}, "array": []}
+    return {name: examples[one.get("type", "string")] for name, one in schema.get("properties", {}).items()}
+
+
+async def main(url: str) -> None:
+    scenario = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
+    context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
+
+    def answer(request: Request) -> Any:
+        if any(message.role == "tool" for message in request.messages) or not request.tools:
+            return ["done"]
+        return [Call(tool.name, arguments_of(tool.parameters)) for tool in request.tools]
+
+    server = MCP(url, name="it", auth=auth_for(scenario, context, url), timeouts=Timeouts(connect=25, tool=20))
+    async with server:
+        stream = Agent(model=ScriptedModel(answer), tools=[server]).run_stream("go")
+        async for event in stream.events():
+            if isinstance(event, InputAsked):
+                stream.answer(event.input, {})
+        print(stream.response.text)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[-1]))
