@@ -16,6 +16,7 @@ from headwater import MCP, Agent, Timeouts
 from headwater.events import InputAsked
 from headwater.providers.request import Request
 from headwater.testing import Call, ScriptedModel
+from headwater.tools.mcp.oauth import SignIn
 
 
 def auth_for(scenario: str, context: dict[str, Any], url: str) -> Any:
@@ -49,7 +50,36 @@ def auth_for(scenario: str, context: dict[str, Any], url: str) -> Any:
             client_id=context["client_id"],
             assertion_provider=signed.create_assertion_provider(),
         )
-    return "oauth"
+    if scenario == "auth/basic-cimd":
+        return _provider(url, context, document="https://conformance-test.local/client-metadata.json")
+    return _provider(url, context) if context.get("client_id") else "oauth"
+
+
+def _provider(url: str, context: dict[str, Any], document: str | None = None) -> Any:
+    """The SDK's own provider, for a client that is registered already or has a document of its own."""
+    from mcp.client.auth import OAuthClientProvider
+    from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
+    from pydantic import AnyUrl
+
+    sign_in, tokens = SignIn(0), _Memory()
+    back = [AnyUrl(f"http://127.0.0.1:{sign_in.port}/callback")]
+    if context.get("client_id"):
+        secret = context.get("client_secret")
+        known = OAuthClientInformationFull(
+            client_id=context["client_id"],
+            client_secret=secret,
+            redirect_uris=back,
+            token_endpoint_auth_method="client_secret_basic" if secret else "none",
+        )
+        asyncio.run(tokens.set_client_info(known))
+    return OAuthClientProvider(
+        url,
+        OAuthClientMetadata(client_name="conformance", redirect_uris=back),
+        tokens,
+        redirect_handler=sign_in.open,
+        callback_handler=sign_in.code,
+        client_metadata_url=document,
+    )
 
 
 class _Memory:
@@ -76,16 +106,13 @@ def arguments_of(schema: dict[str, Any]) -> dict[str, Any]:
     return {name: examples[one.get("type", "string")] for name, one in schema.get("properties", {}).items()}
 
 
-async def main(url: str) -> None:
-    scenario = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
-    context = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
-
+async def main(url: str, auth: Any) -> None:
     def answer(request: Request) -> Any:
         if any(message.role == "tool" for message in request.messages) or not request.tools:
             return ["done"]
         return [Call(tool.name, arguments_of(tool.parameters)) for tool in request.tools]
 
-    server = MCP(url, name="it", auth=auth_for(scenario, context, url), timeouts=Timeouts(connect=25, tool=20))
+    server = MCP(url, name="it", auth=auth, timeouts=Timeouts(connect=25, tool=20))
     async with server:
         stream = Agent(model=ScriptedModel(answer), tools=[server]).run_stream("go")
         async for event in stream.events():
@@ -95,4 +122,7 @@ async def main(url: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[-1]))
+    address = sys.argv[-1]
+    scenario = os.environ.get("MCP_CONFORMANCE_SCENARIO", "")
+    given = json.loads(os.environ.get("MCP_CONFORMANCE_CONTEXT") or "{}")
+    asyncio.run(main(address, auth_for(scenario, given, address)))
