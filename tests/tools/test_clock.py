@@ -72,3 +72,16 @@ def test_an_expired_timeout_is_not_resumed() -> None:
 
     with pytest.raises(TimeoutError):
         run_virtual(main())
+
+
+def test_a_question_that_ends_after_its_call_leaves_the_timeout_alone() -> None:
+    async def main() -> None:
+        async with asyncio.timeout(10.0) as timeout:
+            clock = CallClock(timeout)
+            clock.stand(True)
+            await asyncio.sleep(1.0)
+        clock.close()
+        clock.stand(False)
+        assert timeout.when() is None
+
+    run_virtual(main())

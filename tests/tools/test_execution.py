@@ -706,3 +706,27 @@ def test_many_cancellations_leak_nothing() -> None:
         assert pool.live_threads() <= pool.MAX_TOOL_THREADS * 2
 
     asyncio.run(main())
+
+
+def test_a_sync_tool_that_is_cancelled_while_it_asks_ends_its_question_too(run: Run) -> None:
+    async def main() -> None:
+        asked = asyncio.Event()
+
+        async def ask(question: Any) -> Any:
+            asked.set()
+            await asyncio.Event().wait()
+
+        @tool
+        def book(ctx: ToolContext) -> str:
+            """Book a room."""
+            return ctx.ask_sync("For whom?", str)
+
+        call = asyncio.ensure_future(run_tool(book, {}, ask=ask, timeout=SOON))
+        await asyncio.wait_for(asked.wait(), SOON)
+        (question,) = asyncio.all_tasks() - {call, asyncio.current_task()}
+        call.cancel()
+        await asyncio.wait({call, question}, timeout=SOON)
+        assert call.cancelled()
+        assert question.cancelled()
+
+    run(main())

@@ -11,17 +11,27 @@ __all__ = ("CallClock",)
 
 
 class CallClock:
-    """An `asyncio.timeout` that can be paused; each pause must be followed by a resume."""
+    """An `asyncio.timeout` that can be paused; each pause must be followed by a resume.
 
-    __slots__ = ("_left", "_stops", "timeout")
+    `close` it when the timeout is left: a question that ends after its call cannot change the timeout any more.
+    """
+
+    __slots__ = ("_closed", "_left", "_stops", "timeout")
 
     def __init__(self, timeout: asyncio.Timeout) -> None:
         self.timeout = timeout
+        self._closed = False
         self._stops = 0
         self._left: float | None = None
 
+    def close(self) -> None:
+        """Ends the pauses: from now on `stand` does nothing."""
+        self._closed = True
+
     def stand(self, still: bool) -> None:
-        """Pauses or resumes the timeout; does nothing if it has expired or there is none."""
+        """Pauses or resumes the timeout; does nothing if it has expired, is closed, or there is none."""
+        if self._closed:
+            return
         now = asyncio.get_running_loop().time()
         self._stops += 1 if still else -1
         if still and self._stops == 1 and (when := self.timeout.when()) is not None and not self.timeout.expired():

@@ -108,6 +108,7 @@ async def run_tool(
     finally:
         current_call.reset(token)
         progress.close()
+        clock.close()
         if asking is not None:
             asking.close()
 
