@@ -14,6 +14,7 @@ from headwater.backends.offline import Call, Say, Wait
 from headwater.errors import (
     AlreadyAnswered,
     AnswerInvalid,
+    ApprovalNeeded,
     Cancelled,
     ConfigurationError,
     HeadwaterError,
@@ -59,7 +60,11 @@ MEMBERS = {"sender": sender, "asker": asker, "listener": listener}
 
 
 def application() -> Any:
-    return router(*(make() for make in MEMBERS.values()), paced("a", 1000, 0.02), two())
+    return router(*(make() for make in MEMBERS.values()), paced("a", 1000, 0.02), two(), sending())
+
+
+def sending() -> SequentialWorkflow:
+    return SequentialWorkflow([sender()], name="sending")
 
 
 def two() -> SequentialWorkflow:
@@ -209,6 +214,51 @@ def test_an_approver_answers() -> None:
 def test_an_approver_in_sync_code(apart: Served) -> None:
     response = Remote(apart.url, agent="sender", approver=lambda question: question.tool == "send").run("Go.")
     assert response.text == "Done."
+
+
+@pytest.mark.parametrize("agent", ["sender", "asker", "sending"])
+def test_a_run_that_nobody_can_answer_raises_and_goes_on_waiting_on_its_server(agent: str) -> None:
+    async def main() -> None:
+        async with served(application()) as server:
+            with pytest.raises(ApprovalNeeded, match="nobody is there to answer") as caught:
+                await Remote(server.url, agent=agent).run("Go.")
+            (question,) = caught.value.pending
+            run = caught.value.response.run_id
+            assert f"{question.tool} ({question.id})" in str(caught.value)
+            assert f"headwater.attach('{server.url}/runs/{run}'" in str(caught.value)
+            assert await state(server, run) == "waiting"
+            stream = attach(f"{server.url}/runs/{run}", approver=lambda question: Answer(content="Ann"))
+            assert (await stream.result()).text in ("Done.", "Thanks.")
+
+    asyncio.run(main())
+
+
+def test_a_run_that_nobody_can_answer_raises_in_sync_code_too(apart: Served) -> None:
+    with pytest.raises(ApprovalNeeded) as caught:
+        Remote(apart.url, agent="sender").run("Go.")
+    assert [question.tool for question in caught.value.pending] == ["send"]
+
+
+def test_an_approver_on_the_server_is_waited_for() -> None:
+    async def main() -> None:
+        decided = asyncio.Event()
+
+        async def approve(question: Question) -> bool:
+            await decided.wait()
+            return True
+
+        member = speaker("sender", [Call("send", {"to": "ann"})], "Done.", tools=[send], approver=approve)
+        async with served(router(member)) as server:
+            running = asyncio.ensure_future(Remote(server.url).arun("Go."))
+            while not (runs := (await server.client.get("/runs")).json()["runs"]) or runs[0]["state"] != "waiting":  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            told = (await server.client.get(f"/runs/{runs[0]['run_id']}")).json()
+            assert len(told["waiting"]) == 1
+            assert told["unattended"] == []
+            decided.set()
+            assert (await running).text == "Done."
+
+    asyncio.run(main())
 
 
 def test_a_late_approver_is_dropped() -> None:

@@ -57,6 +57,15 @@ class ReadOptions(TypedDict, total=False):
     save: str | os.PathLike[str] | None
 
 
+class StartOptions(ReadOptions, total=False):
+    """The same, and what a run on a server may be started with."""
+
+    context: Any
+    history: Sequence[Message] | None
+    thread: str | None
+    on_disconnect: Literal["continue", "cancel"] | float | None
+
+
 def attach(
     url: str,
     *,
@@ -142,7 +151,8 @@ class Remote:
     def run(self, task: Task, **options: Any) -> Response[Any]:
         """Run to the end: blocks in sync code; inside a running event loop returns an awaitable. See `run_stream`.
 
-        Ctrl-C leaves the run, and raises KeyboardInterrupt with the partial as `response`.
+        Ctrl-C leaves the run, and raises KeyboardInterrupt with the partial as `response`. Raises ApprovalNeeded, with
+        the questions as `pending`, if the run waits for people and has no approver; it goes on waiting on the server.
         """
         if blocks_here():
             return self.run_sync(task, **options)
@@ -150,28 +160,32 @@ class Remote:
 
     async def arun(self, task: Task, **options: Any) -> Response[Any]:
         """`run` as a plain coroutine."""
-        return cast("Response[Any]", await self.run_stream(task, **options).result())
+        return cast("Response[Any]", await self._stream(task, alone=True, **options).result())
 
     def run_sync(self, task: Task, **options: Any) -> Response[Any]:
         """`run` that always blocks. Raises LoopMisuse inside a running event loop."""
         refuse_inside_loop("`await remote.run(…)`")
-        return cast("Response[Any]", self.run_stream(task, **options).result_sync())
+        return cast("Response[Any]", self._stream(task, alone=True, **options).result_sync())
 
-    def run_stream(
+    def run_stream(self, task: Task, **options: Unpack[StartOptions]) -> AgentStream[Any, Any]:
+        """The run as a stream; the server begins it when it is first read.
+
+        `context` is JSON for the agent's tools and instructions; `history` is what was said before, `thread` the name
+        of a conversation that the server remembers. Raises ConfigurationError; out of the reading, as `attach` does.
+        """
+        return self._stream(task, **options)
+
+    def _stream(
         self,
         task: Task,
         *,
+        alone: bool = False,
         context: Any = None,
         history: Sequence[Message] | None = None,
         thread: str | None = None,
         on_disconnect: Literal["continue", "cancel"] | float | None = None,
         **options: Unpack[ReadOptions],
     ) -> AgentStream[Any, Any]:
-        """The run as a stream; the server begins it when it is first read.
-
-        `context` is JSON for the agent's tools and instructions; `history` is what was said before, `thread` the name
-        of a conversation that the server remembers. Raises ConfigurationError; out of the reading, as `attach` does.
-        """
         said = (*validation.messages(history), *as_messages(task))
         body: dict[str, Any] = {
             "input": msgspec.to_builtins(all_well_formed(said)),
@@ -180,7 +194,7 @@ class Remote:
         given = {"agent": self.agent, "context": _as_json(context), "thread": thread}
         body |= {name: value for name, value in given.items() if value is not None}
         make = partial(RemoteLog, self._server, start=body, **self._clocks)
-        return _stream(make, cast("ReadOptions", {**self._options, **options}))
+        return _stream(make, cast("ReadOptions", {**self._options, **options}), alone=alone)
 
     def attach(self, run_id: str, **options: Unpack[ReadOptions]) -> AgentStream[Any, Any]:
         """A run of this server by its id, as `headwater.attach` has it."""
@@ -210,17 +224,18 @@ class _PlainCode:
 _PLAIN_CODE: Final = _PlainCode()
 
 
-def _stream(make: Callable[[], RemoteLog], options: ReadOptions) -> AgentStream[Any, Any]:
+def _stream(make: Callable[[], RemoteLog], options: ReadOptions, *, alone: bool = False) -> AgentStream[Any, Any]:
     if unknown := options.keys() - ReadOptions.__annotations__:
         raise validation.unknown(min(unknown), hint="It belongs to the agent, which is the server's.")
     for name in ("streaming_callback", "on_event", "on_retract", "approver"):
         validation.callback(name, options.get(name))
-    return AgentStream(lambda: _begun(make(), **options))
+    return AgentStream(lambda: _begun(make(), alone=alone, **options))
 
 
 def _begun(
     log: RemoteLog,
     *,
+    alone: bool,
     streaming_callback: Callback | None = None,
     on_event: Callback | None = None,
     on_retract: Callback | None = None,
@@ -230,7 +245,7 @@ def _begun(
     save: str | os.PathLike[str] | None = None,
 ) -> Attached:
     """The run of a log, with all who watch it."""
-    run = Attached(log, blocking=_PLAIN_CODE, approver=approver, keep_log=keep_log)
+    run = Attached(log, blocking=_PLAIN_CODE, approver=approver, keep_log=keep_log, alone=alone)
 
     def watch() -> None:
         errors = run.callback_errors

@@ -239,7 +239,8 @@ class Parked(HeadwaterError):
 class ApprovalNeeded(Parked):
     """The run waits for approval and nobody is there to answer, so it was parked.
 
-    Answer with `agent.resume(error.log, approvals={id: True})`, or give the run an `approver`.
+    Answer with `agent.resume(error.log, approvals={id: True})`, or give the run an `approver`. A run on another server
+    is not parked, and goes on waiting there: answer it with `headwater.attach(url, approver=…)`.
     """
 
 

@@ -18,17 +18,19 @@ from headwater.backends.remote.log import RemoteLog
 from headwater.errors import (
     AlreadyAnswered,
     AnswerInvalid,
+    ApprovalNeeded,
     Cancelled,
     ConfigurationError,
     HeadwaterError,
     RunEnded,
     UsageError,
 )
-from headwater.events import ApprovalAsked, Event, InputAsked
+from headwater.events import ApprovalAsked, Event, InputAsked, RunWaiting
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.from_log import DrivenElsewhere
+from headwater.runtime.pausing import wakes
 from headwater.runtime.people import Approver, answer_of
 from headwater.runtime.sending import Blocking
 
@@ -46,15 +48,28 @@ _MEANS: Final[Mapping[str, Mapping[str, type[HeadwaterError]]]] = {
 
 
 class Attached(DrivenElsewhere):
-    """The run whose log `remote` reads. `approver` answers its questions, unless someone else is faster."""
+    """The run whose log `remote` reads. `approver` answers its questions, unless someone else is faster.
+
+    `alone`: nobody reads the questions, so the reading ends with ApprovalNeeded when the run waits for people and
+    neither this `approver` nor one on the server answers. The run itself goes on waiting.
+    """
 
     def __init__(
-        self, remote: RemoteLog, *, blocking: Blocking, approver: Approver | None = None, keep_log: bool = False
+        self,
+        remote: RemoteLog,
+        *,
+        blocking: Blocking,
+        approver: Approver | None = None,
+        keep_log: bool = False,
+        alone: bool = False,
     ) -> None:
         super().__init__(blocking)
         self.id = remote.run
         self.wants_log = keep_log
         self.approver = approver
+        self._alone = alone and approver is None
+        self._began_to_wait = False
+        """Whether the run waits for people, and it was not asked yet who can answer."""
         self._remote = remote
         self._to_ask: list[str] = []
         self._given: set[str] = set()
@@ -68,6 +83,8 @@ class Attached(DrivenElsewhere):
         if self._cancelled and not self._remote.run:
             raise Cancelled("The run was cancelled before it started.", hint="Start another one.")
         self._ask()
+        if self._began_to_wait and self._alone:
+            await self._refuse_to_wait()
         events = await self._interruptible.wait(self._remote.pull())
         if not events:
             return self._ended()
@@ -82,7 +99,25 @@ class Attached(DrivenElsewhere):
         wait = super().append(event)
         if isinstance(event, (ApprovalAsked, InputAsked)):
             self._to_ask.append(event.approval if isinstance(event, ApprovalAsked) else event.input)
+        if event.__class__ is RunWaiting and event.run == self.id:
+            self._began_to_wait = True
+        elif self._began_to_wait and wakes(event):
+            self._began_to_wait = False
         return wait
+
+    async def _refuse_to_wait(self) -> None:
+        """Raises ApprovalNeeded if the server says that only a reader can answer the run's questions."""
+        self._began_to_wait = False
+        told = await self._interruptible.wait(self._remote.server.ask(self._remote.place(), method="GET"))
+        unattended = told.get("unattended", ()) if isinstance(told, dict) else ()
+        pending = tuple(self.open_questions)
+        if waits := ", ".join(f"{one.tool} ({one.id})" for one in pending if one.id in unattended):
+            raise ApprovalNeeded(
+                f"The run waits for people on its server, but nobody is there to answer: {waits}.",
+                hint=f"Answer with headwater.attach({self._remote.run_url!r}, approver=…), pass approver=… to run, or"
+                " use run_stream.",
+                pending=pending,
+            )
 
     def _release(self) -> None:
         self._remote.abort()

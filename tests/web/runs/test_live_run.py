@@ -10,7 +10,7 @@ from headwater import Agent, ConcurrentWorkflow, ToolContext, tool
 from headwater.backends.offline import Call, Say, Wait
 from headwater.events import RunCancelled, RunFailed
 from headwater.testing import check_log
-from headwater.web.limits import Limits
+from headwater.web.limits import WORK_SECONDS, Limits
 from headwater.web.native.wire import NDJSON, SSE, SSE_HELLO, SSE_IDLE, json_line
 from headwater.web.runs.live_run import LiveRun, OnDisconnect, Reading
 from headwater.web.wires.wire import Wire
@@ -200,6 +200,26 @@ async def test_a_log_that_grows_too_long_ends_its_run() -> None:
     assert live.log.end.error.type == "LimitExceeded"
     assert live.log.size < 4000
     check_log(list(live.log))
+
+
+@virtual
+async def test_a_run_that_waits_for_people_waits_longer_than_for_a_reader_who_reconnects() -> None:
+    @tool(approval=True)
+    async def send() -> str:
+        """Send it."""
+        return "sent"
+
+    live = live_of(scripted(Call("send", {}), "Done.", tools=[send]), 3.0)
+    reading = live.read(NDJSON)
+    while state(live) != "waiting":
+        await anext(reading)
+    (question,) = live.unattended
+    reading.close()
+    await asyncio.sleep(1000)
+    assert state(live) == "waiting"
+    await asyncio.sleep(WORK_SECONDS)
+    await live.task
+    assert (state(live), question.tool) == ("cancelled", "send")
 
 
 @pytest.mark.parametrize(

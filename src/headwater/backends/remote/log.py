@@ -86,10 +86,15 @@ class RemoteLog:
         self._good_at = 0.0
         """The time of the last data, by the loop's clock."""
 
-    def place(self, action: str) -> str:
-        """Returns the path of an action on the run, below the server's address; requires the run's id."""
-        address = msgspec.structs.replace(self.server.address, run=self.run)
-        return f"{address.run_url.removeprefix(address.base)}/{action}"
+    @property
+    def run_url(self) -> str:
+        """The URL of the run; requires the run's id."""
+        return msgspec.structs.replace(self.server.address, run=self.run).run_url
+
+    def place(self, action: str = "") -> str:
+        """Returns the path of the run or of an action on it, below the server's address; requires the run's id."""
+        path = self.run_url.removeprefix(self.server.address.base)
+        return f"{path}/{action}" if action else path
 
     async def pull(self) -> list[Event]:
         """Waits for the next events and returns them; [] after the end of the log.

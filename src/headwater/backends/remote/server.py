@@ -6,7 +6,7 @@ Owns the requests, their headers and the error messages. It keeps no state of a 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -107,18 +107,20 @@ class RemoteServer:
             self._scrub(error, request)
             raise
 
-    async def ask(self, path: str, body: Any, *, means: Mapping[str, type[HeadwaterError]] = _KINDS) -> Any:
-        """POSTs a JSON body, and returns the JSON of the response. Raises the exception of a refusal.
+    async def ask(
+        self, path: str, body: Any = None, *, method: str = "POST", means: Mapping[str, type[HeadwaterError]] = _KINDS
+    ) -> Any:
+        """Sends a JSON body, and returns the JSON of the response. Raises the exception of a refusal.
 
         `means` has the exceptions for error codes that differ from the default.
         """
         try:
             async with asyncio.timeout(ASK_SECONDS):
-                reply = await self.open("POST", path, headers={"Accept": "application/json"}, body=body)
+                reply = await self.open(method, path, headers={"Accept": "application/json"}, body=body)
                 try:
                     if reply.status // 100 != 2:
                         raise await self.refused(reply, means)
-                    data = await reply.read_error()
+                    data = b"".join([piece async for piece in _pieces(reply)])
                 finally:
                     reply.release()
         except TimeoutError:
@@ -196,6 +198,11 @@ class RemoteServer:
 
     def __repr__(self) -> str:
         return f"RemoteServer({self.address.base!r})"
+
+
+async def _pieces(reply: Reply) -> AsyncGenerator[bytes, None]:
+    while piece := await reply.read():
+        yield piece
 
 
 class _Refusal(msgspec.Struct, frozen=True):

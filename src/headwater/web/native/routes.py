@@ -209,6 +209,7 @@ def whole(live: LiveRun) -> dict[str, Any]:
         "text": "" if response is None else response.text,
         "usage": {} if response is None else response.usage.to_dict(),
         "waiting": [msgspec.to_builtins(question) for question in live.pending],
+        "unattended": [question.id for question in live.unattended],
     }
     if live.over and response is not None:
         with contextlib.suppress(InvalidRecord):  # leave out what cannot be encoded as JSON

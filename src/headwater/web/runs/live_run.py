@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 from headwater.errors import LimitExceeded, RunTimeout
 from headwater.events import RunFailed, RunFinished, tree_response
 from headwater.events.questions import Question
-from headwater.web.limits import WRITE_BYTES, Limits
+from headwater.web.limits import WORK_SECONDS, WRITE_BYTES, Limits
 from headwater.web.runs.kept_log import KeptLog
 from headwater.web.wires.wire import Block, Frames, Map, Wire
 
@@ -196,6 +196,11 @@ class LiveRun:
         return self._run.people.pending if self._run is not None else ()
 
     @property
+    def unattended(self) -> tuple[Question, ...]:
+        """The same, if the run has no approver for any of them: only a client can answer."""
+        return self._run.people.unattended if self._run is not None else ()
+
+    @property
     def run(self) -> Run | None:
         """The run itself, to send it messages; None once it is over."""
         return self._run
@@ -247,7 +252,9 @@ class LiveRun:
         if self.on_disconnect == "cancel":
             self._run.cancel("left")
         else:
-            self._grace = self._loop.call_later(self.on_disconnect, self.cancel, "left")
+            # People need longer than a reader who reconnects.
+            seconds = max(self.on_disconnect, WORK_SECONDS) if self._run.waiting else self.on_disconnect
+            self._grace = self._loop.call_later(seconds, self.cancel, "left")
 
     def frames(self, wire: Wire) -> Frames | None:
         """Returns the shared frames of the wire, up to date; None until a reader has caught up with a long run."""
