@@ -24,11 +24,13 @@ if TYPE_CHECKING:
     from headwater.events.messages import File, Image, Message, Text, ToolCall, ToolResult, Usage
     from headwater.events.questions import Answer, Question
     from headwater.events.response import Response
+    from headwater.providers.pricing import Price
     from headwater.providers.request import ProviderTool, Settings
     from headwater.readers.chunks import StreamChunk
     from headwater.readers.process_hook import on_event
     from headwater.readers.run_file import RunFile
     from headwater.readers.stream import AgentStream
+    from headwater.runtime.budget import Budget
     from headwater.runtime.thread import Thread
     from headwater.runtime.view import clip_tool_results
     from headwater.tools.context import ToolContext
@@ -40,6 +42,7 @@ _HOMES = {
     "Agent": "agents.agent",
     "AgentStream": "readers.stream",
     "Answer": "events.questions",
+    "Budget": "runtime.budget",
     "ConcurrentWorkflow": "workflows",
     "Edge": "workflows",
     "File": "events.messages",
@@ -50,6 +53,7 @@ _HOMES = {
     "MCP": "tools.mcp.declaration",
     "Message": "events.messages",
     "Model": "agents.model",
+    "Price": "providers.pricing",
     "ProviderTool": "providers.request",
     "Question": "events.questions",
     "Remote": "agents.remote",
@@ -80,6 +84,7 @@ __all__ = (
     "Agent",
     "AgentStream",
     "Answer",
+    "Budget",
     "ConcurrentWorkflow",
     "Edge",
     "File",
@@ -90,6 +95,7 @@ __all__ = (
     "MCP",
     "Message",
     "Model",
+    "Price",
     "ProviderTool",
     "Question",
     "Remote",

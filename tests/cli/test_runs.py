@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from headwater import Agent, ConcurrentWorkflow, RunFile, SequentialWorkflow, tool
+from headwater import Agent, ConcurrentWorkflow, Price, RunFile, SequentialWorkflow, tool
 from headwater.backends.offline import Call, Cut, ScriptedModel
 from headwater.cli import main
 from headwater.errors import ApprovalNeeded, HeadwaterError
+from headwater.terminal.summary import dollars
 from tests.cli.commands import headwater, terminal
 
 pytestmark = pytest.mark.long  # there each command has an interpreter of its own
@@ -201,3 +202,15 @@ def test_run_saves(folder: Path) -> None:
     line = ("--save", "hi.jsonl", "--overwrite")
     assert headwater("run", "Hi", *line, cwd=folder, env={"HEADWATER_MODEL": "offline"}).returncode == 0
     assert RunFile(folder / "hi.jsonl").run_id != first.run_id
+
+
+def test_a_run_with_a_price_shows_its_cost(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    prices = {"offline": Price(input=1000, output=1000)}
+    Agent(name="guide", model=ScriptedModel(["Blue."]), prices=prices).run("What color?", save="priced.jsonl")
+    cost = RunFile("priced.jsonl").response.usage.cost
+    assert cost is not None
+    rows = {row.split()[0]: row for row in said(capsys, "list").splitlines()}
+    assert f" {dollars(cost)} " in rows["priced.jsonl"]
+    assert " ? " in rows["good.jsonl.gz"], "unknown is not 0"
+    assert said(capsys, "show", "priced.jsonl").rstrip().endswith(f"s · {dollars(cost)}")
+    assert "$" not in said(capsys, "show", "good.jsonl.gz")

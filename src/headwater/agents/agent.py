@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from headwater.agents.options import ContextFrom, Keep, OnWaiting
     from headwater.agents.output import OutputMode
     from headwater.backends.timeouts import Timeouts
+    from headwater.providers.pricing import Prices
     from headwater.providers.request import Settings
     from headwater.readers.callbacks import Callback
     from headwater.runtime.agent_loop import MAX_STEPS
+    from headwater.runtime.budget import Budget
     from headwater.runtime.people import Approver
     from headwater.runtime.view import View
     from headwater.tools.work import ToolErrors
@@ -66,7 +68,8 @@ class Agent(Declaration[ContextT, OutputT]):
     to send to the model. `keep_log` keeps each run's events, so that it can be parked and resumed. `journal` is the URL
     of the store of its runs (docs/durable.md), `context_from` builds the context in each process that drives one, and
     `on_waiting` (a function or the URL of a webhook) is told what people are asked. `keep` says how long they are kept
-    there after their end: "30d", None for ever, or a Retention.
+    there after their end: "30d", None for ever, or a Retention. `budget` limits what all its runs together may spend,
+    and `prices` are the prices of models by `provider/model`: docs/cost.md.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` prints at all (None: only with
     `streaming_on`). With a callback `run` prints nothing. `stream=True` passes details (dicts) to the callback instead
@@ -132,6 +135,8 @@ class Agent(Declaration[ContextT, OutputT]):
             context_from: ContextFrom | None = None,
             on_waiting: OnWaiting | None = None,
             keep: Keep = None,
+            budget: Budget | None = None,
+            prices: Prices | None = None,
             **more: Unpack[Options],
         ) -> None: ...
         @overload

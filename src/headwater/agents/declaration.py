@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar, Generic, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast
 
 from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
@@ -29,6 +29,7 @@ from headwater.backends.retry import Retries
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UsageError
 from headwater.events.messages import Message
+from headwater.providers.pricing import Prices
 from headwater.providers.request import ProviderTool, Secret, Settings
 from headwater.readers.callbacks import Callback, event_watcher, token_watcher
 from headwater.runtime.agent_loop import MAX_STEPS, Limits
@@ -43,6 +44,9 @@ from headwater.runtime.view import View
 from headwater.schema.well_formed import all_well_formed, well_formed
 from headwater.tools.context_type import required
 from headwater.tools.work import Approval, Offered, Toolbox, ToolErrors
+
+if TYPE_CHECKING:
+    from headwater.runtime.budget import Budget
 
 __all__ = ("Declaration",)
 
@@ -104,6 +108,8 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         context_from: ContextFrom | None = None,
         on_waiting: OnWaiting | None = None,
         keep: Keep = None,
+        budget: Budget | None = None,
+        prices: Prices | None = None,
         **more: Unpack[Options],
     ) -> None:
         others = cast("dict[str, Any]", more)
@@ -147,6 +153,8 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         self.keep_log = keep_log
         self.client_tools = client_specs(client_tools)
         self.view = view
+        self.budget = budget
+        self.prices = prices
         self.output_mode: OutputMode = output_mode
         self.context_type: Any = context_type
         self.sticky = sticky
@@ -306,6 +314,8 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         approver: Approver | None = None,
         keep_log: bool | None = None,
         client_tools: Iterable[ClientTool] | None = None,
+        budget: Budget | None = None,
+        prices: Prices | None = None,
         **more: Any,
     ) -> Job:
         """Everything that a run of this agent needs, fixed now. Raises as `Model.backend` does, and TypeError."""
@@ -367,6 +377,8 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             wants_log=(self.keep_log if keep_log is None else keep_log) or self._asks(offered, toolboxes, set()),
             context=context,
             quiet=self.print_on is False,
+            budgets=validation.budgets(self.budget, budget),
+            prices=validation.prices(self.prices, prices),
         )
 
     def wants_log(self, seen: set[int]) -> bool:
@@ -421,6 +433,8 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         validation.approval(self.approval)
         validation.callback("approver", self.approver)
         validation.callback("view", self.view)
+        validation.budgets(self.budget)
+        validation.prices(self.prices)
         validation.instructions(self.instructions)
 
     def _all_tools(self, offered: dict[str, Offered], output: Output | None) -> Mapping[str, Offered]:

@@ -21,6 +21,7 @@ from headwater.agents.output import OutputMode
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
 from headwater.events.messages import Message
+from headwater.providers.pricing import Prices
 from headwater.providers.request import Settings
 from headwater.readers.callbacks import Callback
 from headwater.runtime.people import Approver
@@ -30,6 +31,7 @@ from headwater.tools.work import Approval, ToolErrors
 
 if TYPE_CHECKING:
     from headwater.journal.retention import Duration, Retention
+    from headwater.runtime.budget import Budget
 
 __all__ = (
     "NO_TASK",
@@ -118,6 +120,8 @@ class Arguments(Options, Generic[ContextT], total=False):
     context_from: ContextFrom | None
     on_waiting: OnWaiting | None
     keep: Keep
+    budget: Budget | None
+    prices: Prices | None
 
 
 class ResumeOptions(SettingsOptions, total=False):
@@ -136,6 +140,8 @@ class ResumeOptions(SettingsOptions, total=False):
     keep_log: bool
     client_tools: Iterable[ClientTool] | None
     save: str | os.PathLike[str] | None
+    budget: Budget | None
+    prices: Prices | None
 
 
 class RunOptions(ResumeOptions, total=False):

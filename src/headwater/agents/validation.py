@@ -10,7 +10,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from functools import cache
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import msgspec
 
@@ -18,14 +18,19 @@ from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UnsupportedSetting
 from headwater.events.messages import Message
 from headwater.events.response import Response
+from headwater.providers.pricing import Price, Prices
 from headwater.providers.request import Secret, Settings
 from headwater.schema.well_formed import all_well_formed
 from headwater.tools.work import Approval, is_approval
+
+if TYPE_CHECKING:
+    from headwater.runtime.budget import Budget
 
 __all__ = (
     "SETTINGS",
     "address",
     "approval",
+    "budgets",
     "callback",
     "choice",
     "fitting_settings",
@@ -34,6 +39,7 @@ __all__ = (
     "items",
     "kind_of",
     "messages",
+    "prices",
     "secret",
     "timeouts",
     "tokens",
@@ -108,6 +114,31 @@ def approval(value: Any) -> Approval:
     if not is_approval(value):
         raise wrong("approval", value, "Give True, a reason, or a function of the call.")
     return value  # type: ignore[no-any-return]
+
+
+def budgets(*values: Any) -> tuple[Budget, ...]:
+    """The budgets that were given, each once. Raises ConfigurationError."""
+    given = [value for value in values if value is not None]
+    if not given:
+        return ()
+    from headwater.runtime.budget import Budget
+
+    for value in given:
+        if not isinstance(value, Budget):
+            raise wrong("budget", value, "Write budget=Budget(cost=0.05), or other limits.")
+    return tuple(dict.fromkeys(given))
+
+
+def prices(*values: Any) -> Prices | None:
+    """The prices, later ones first; None if there are none. Raises ConfigurationError."""
+    merged: dict[str, Price] = {}
+    for value in values:
+        if value is None:
+            continue
+        if not isinstance(value, Mapping) or not all(isinstance(price, Price) for price in value.values()):
+            raise wrong("prices", value, 'Write prices={"openai/gpt-5.4": Price(input=2.5, output=15)}.')
+        merged |= value
+    return merged or None
 
 
 def timeouts(value: Any) -> Timeouts | None:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
 from headwater.backends import rate_limits
 from headwater.backends.interrupt import Interruptible
+from headwater.backends.price_list import listing
 from headwater.backends.timeouts import Timeouts, Watch
 from headwater.errors import (
+    BudgetExceeded,
     FirstTokenTimeout,
     HeadwaterError,
     IdleTimeout,
@@ -26,10 +29,12 @@ from headwater.errors import (
     ProviderError,
     RateLimited,
     StepTimeout,
+    UnsupportedSetting,
 )
 from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, UsageReported, Warned
 from headwater.events.closing import CANCELLED
 from headwater.events.messages import Usage
+from headwater.providers.pricing import Prices, Pricing, input_bytes, own_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,11 +47,14 @@ if TYPE_CHECKING:
 __all__ = (
     "Asking",
     "Before",
-    "Budget",
+    "Meter",
     "Retries",
+    "RetriesLeft",
 )
 
 _logger = logging.getLogger("headwater.models")
+
+_NO_PRICES: Final[Prices] = MappingProxyType({})
 
 FIRST_WAIT_SECONDS: Final = 0.5
 """The longest wait before the first retry; it doubles with each further one, as in the vendors' own clients."""
@@ -71,13 +79,32 @@ class Retries(msgspec.Struct, frozen=True, kw_only=True):
     on_interrupted: Literal["raise", "restart"] = "raise"
 
 
-class Budget:
+class RetriesLeft:
     """How many retries one run may still make, over all its steps."""
 
     __slots__ = ("left",)
 
     def __init__(self, left: int = MAX_RETRIES_A_RUN) -> None:
         self.left = left
+
+
+class Meter(Protocol):
+    """What the attempts of a run draw from its budgets; see `runtime.budget`."""
+
+    def admit(self, request: Request, backend: Backend, pricing: Pricing | None) -> Request:
+        """An attempt begins: returns its request, with `max_tokens` lowered to what is left. Raises BudgetExceeded."""
+
+    def prove_priced(self, backends: Sequence[tuple[Backend, Pricing | None]]) -> None:
+        """Raises ConfigurationError if the cost is limited and the price of a model is unknown."""
+
+    def heard(self, events: Sequence[Event], usage: Usage | None) -> list[Event]:
+        """Counts what one read brought, and the usage reported so far; returns warnings. Raises BudgetExceeded."""
+
+    def settle(self, usage: Usage | None) -> None:
+        """The attempt is over, with that usage; does nothing if it was over already."""
+
+    def cut_short(self) -> BudgetExceeded | None:
+        """Returns the error if the attempt's `max_tokens` was lowered."""
 
 
 class Before(msgspec.Struct, frozen=True):
@@ -98,7 +125,8 @@ class Asking:
 
     `pull` returns events to append, an empty list once the answer is complete, and raises the error that remains after
     all retries. `place` has the first part number and call keys; `fold` knows what has been shown; `final` says that
-    the text is known to be the run's answer, `before` is the state from another process.
+    the text is known to be the run's answer, `before` is the state from another process. `prices` are the program's
+    own, and `meter` counts what is spent, if there is a budget.
     """
 
     def __init__(
@@ -111,7 +139,9 @@ class Asking:
         timeouts: Timeouts,
         retries: Retries,
         interruptible: Interruptible,
-        budget: Budget | None = None,
+        left: RetriesLeft | None = None,
+        prices: Prices = _NO_PRICES,
+        meter: Meter | None = None,
         jitter: Callable[[], float] | None = None,
         final: bool = False,
         before: Before | None = None,
@@ -123,7 +153,10 @@ class Asking:
         self._timeouts = timeouts
         self._retries = retries
         self._interruptible = interruptible
-        self._budget = budget or Budget()
+        self._left = left or RetriesLeft()
+        self._prices = prices
+        self._meter = meter
+        self._input: int | None = None
         self._jitter = jitter or _random_jitter
         self._final = final
         self._exchange: Exchange | None = None
@@ -163,31 +196,81 @@ class Asking:
             return self._failed(error)
         if events:
             watch.seen(exchange.decoder)
-            return events
+            return events if self._meter is None else self._metered(self._meter, events)
         decoder = exchange.decoder
         if decoder.complete and decoder.error is None:
             watch.close()
+            self._settle(decoder.usage)
             return []
         return self._failed(decoder.error or _incomplete(self.backend, decoder))
+
+    def _metered(self, meter: Meter, events: list[Event]) -> list[Event]:
+        """Counts a read; if it went past a budget, its events are the attempt's last ones.
+
+        An answer that ends in this read fails too: the outcome must not depend on how the bytes arrive.
+        """
+        decoder = self.decoder
+        assert decoder is not None
+        try:
+            return [*events, *meter.heard(events, decoder.usage)]
+        except BudgetExceeded as error:
+            self.abort()
+            self._failure = error
+            return [*events, *decoder.finish()]
+
+    def _settle(self, usage: Usage | None) -> None:
+        if self._meter is not None:
+            self._meter.settle(usage)
 
     def cut(self) -> list[Event]:
         """Stops the answer: releases the connection, and ends everything open in it."""
         self.abort()
         return [*self._fold.closing_step(CANCELLED), *self.unreported()]
 
+    @property
+    def cut_short(self) -> BudgetExceeded | None:
+        """The error if the answer reached a `max_tokens` that was lowered for a budget."""
+        decoder = self.decoder
+        if self._meter is None or decoder is None or decoder.finish_reason != "length":
+            return None
+        return self._meter.cut_short()
+
+    def prove_priced(self) -> None:
+        """See `Meter`: before anything is sent, for the model and its fallbacks."""
+        if self._meter is not None:
+            self._meter.prove_priced([(backend, self._pricing(backend)) for backend in self._backends])
+
     def unreported(self) -> list[Event]:
         """Returns the usage of the interrupted attempt, if the log does not have it yet."""
         decoder, fold = self.decoder, self._fold
         if decoder is None or fold.in_attempt != decoder.place.attempt:
+            self._settle(None)
             return []
+        events = self._unreported(decoder)
+        self._settle(events[-1].usage if events else decoder.usage or fold.reported)
+        return [*events]
+
+    def _unreported(self, decoder: Decoder) -> list[UsageReported]:
+        fold = self._fold
         usage, place = decoder.usage, decoder.place
         whole = (decoder.ended or decoder.complete) and usage is not None
         if whole and usage is not None and usage != fold.reported:
             # The reader left between its arrival and its being appended.
             return [UsageReported(step=place.step, attempt=place.attempt, usage=usage)]
-        if not whole and (fold.visible or usage) and (estimate := fold.estimate(usage)) is not None:
+        if not whole and (fold.visible or usage) and (estimate := self._estimate(decoder)) is not None:
             return [estimate]
         return []
+
+    def _estimate(self, decoder: Decoder) -> UsageReported | None:
+        """The usage of the attempt if it ended now, with its cost; None if it is reported already."""
+        estimate, pricing = self._fold.estimate(decoder.usage), decoder.pricing
+        if estimate is None or pricing is None or not estimate.usage:
+            return estimate
+        if self._input is None:
+            asked = self._request
+            self._input = (input_bytes(asked.messages, asked.tools) + 3) // 4
+        usage = pricing.priced(estimate.usage, decoder.model or "", decoder.asked_model, unreported_input=self._input)
+        return msgspec.structs.replace(estimate, usage=usage)
 
     def shut(self) -> None:
         """Tells the server to stop, from any thread and without the loop."""
@@ -228,13 +311,18 @@ class Asking:
         return rate_limits.wait(quota, now=asyncio.get_running_loop().time(), jitter=self._jitter())
 
     def _begin(self) -> list[Event]:
-        self._attempt += 1
         backend = self.backend
+        request, pricing = self._request_to(backend), self._pricing(backend)
+        if self._meter is not None:
+            request = self._meter.admit(request, backend, pricing)
+        self._attempt += 1
         place = msgspec.structs.replace(
             self._place, attempt=self._attempt, part=self.decoder.next_part if self.decoder else self._place.part
         )
-        self._exchange = exchange = backend.open(self._request_to(backend), place)
-        self.decoder = exchange.decoder
+        self._exchange = exchange = self._opened(backend, request, place)
+        self.decoder = decoder = exchange.decoder
+        if pricing is not None:
+            decoder.pricing, decoder.asked_model = pricing, backend.model
         self._watch = Watch(self._timeouts, self._interruptible, exchange, backend.provider)
         return [
             AttemptStarted(
@@ -247,6 +335,26 @@ class Asking:
                 may_retract=self._retries.on_interrupted == "restart",
             )
         ]
+
+    def _opened(self, backend: Backend, request: Request, place: Place) -> Exchange:
+        try:
+            return backend.open(request, place)
+        except UnsupportedSetting as error:
+            self._settle(None)
+            cut = None if self._meter is None else self._meter.cut_short()
+            if cut is None:
+                raise
+            backend.open(self._request_to(backend), place)  # raises if the budget is not the reason
+            raise cut from error
+        except HeadwaterError:
+            self._settle(None)
+            raise
+
+    def _pricing(self, backend: Backend) -> Pricing | None:
+        """Returns the prices of the backend's models, if any may be known; looked up once an attempt."""
+        own = own_price(self._prices, backend.provider, backend.model) if self._prices else None
+        listed = listing(backend)
+        return None if own is None and listed is None else Pricing(own, listed)
 
     def _request_to(self, backend: Backend) -> Request:
         """Returns the request for this backend, with its model and connect timeout."""
@@ -273,9 +381,11 @@ class Asking:
         events: list[Event] = []
         usage = decoder.usage or Usage()
         # The provider may have computed more than it reported: estimate rather than count nothing.
-        if _was_answering(error, visible) and (estimate := self._fold.estimate(decoder.usage)) is not None:
+        whole = decoder.complete and decoder.usage is not None
+        if not whole and _was_answering(error, visible) and (estimate := self._estimate(decoder)) is not None:
             events.append(estimate)
             usage = estimate.usage
+        self._settle(usage)
         failed = self.backend
         then = self._what_next(error, visible)
         self._log(failed, error, then)
@@ -315,10 +425,10 @@ class Asking:
         if isinstance(error, LimitExceeded) or (visible and self._retries.on_interrupted == "raise"):
             return "raise"
         wait = self._backoff(error)
-        tries_left = self._tries < self._retries.times and self._budget.left > 0
+        tries_left = self._tries < self._retries.times and self._left.left > 0
         if error.retryable and tries_left and wait is not None:
             self._tries += 1
-            self._budget.left -= 1
+            self._left.left -= 1
             self._wait = wait
             return "restart" if visible else "retry"
         if self._at + 1 < len(self._backends) and not isinstance(error, InvalidRequest):

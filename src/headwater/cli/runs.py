@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from headwater.events.steps import Difference, StepSummary
     from headwater.readers.run_file import RunFile
 
@@ -141,7 +143,7 @@ def _list(asked: argparse.Namespace) -> int:
         tell(here if asked.parked or not parked else f"{here} {len(parked)} parked: headwater runs list --parked.")
         return 1 if bad else 0
     rows.sort(key=lambda row: row[1])
-    _table(("FILE", "BEGAN", "END", "AGENT", "STEPS", "TOKENS", "SECONDS", "TASK"), rows)
+    _table(("FILE", "BEGAN", "END", "AGENT", "STEPS", "TOKENS", "COST", "SECONDS", "TASK"), rows)
     return 1 if bad else 0
 
 
@@ -157,6 +159,7 @@ def _row(file: RunFile) -> tuple[str, ...]:
         started.agent_name,
         str(len(steps_of(file.events))),
         str(tokens) if tokens is not None else "?",
+        _dollars(response.usage.cost),
         f"{last.time - started.time:.1f}",
         _one_line(started.input[-1].text if started.input else ""),
     )
@@ -227,7 +230,8 @@ def _show(asked: argparse.Namespace) -> int:
     for wanted in _waited_for(file):
         _print(f"waits for {wanted}")
     usage = response.usage
-    _print(f"{_count(usage.input_tokens)} in, {_count(usage.output_tokens)} out · {_seconds(file)} s")
+    cost = f" · {_dollars(usage.cost)}" if usage.cost is not None else ""
+    _print(f"{_count(usage.input_tokens)} in, {_count(usage.output_tokens)} out · {_seconds(file)} s{cost}")
     return 0
 
 
@@ -260,6 +264,12 @@ def _clip(text: str, whole: bool) -> str:
 
 def _count(tokens: int | None) -> str:
     return "?" if tokens is None else f"{tokens:,}"
+
+
+def _dollars(cost: Decimal | None) -> str:
+    from headwater.terminal.summary import dollars
+
+    return "?" if cost is None else dollars(cost)
 
 
 def _seconds(file: RunFile) -> str:

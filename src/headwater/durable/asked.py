@@ -15,6 +15,7 @@ from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, HeadwaterError, InvalidRecord
 from headwater.events.codec import as_json, read_record, write_record
 from headwater.events.messages import Message
+from headwater.providers.pricing import Price
 from headwater.providers.request import Settings
 
 __all__ = ("Asked", "AskedFor", "asked_of", "context_of", "plain_context", "refused_by")
@@ -54,6 +55,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             options["settings"] = msgspec.convert(options["settings"], Settings)
         if "timeouts" in options:
             options["timeouts"] = msgspec.convert(options["timeouts"], Timeouts)
+        if "prices" in options:
+            options["prices"] = {model: Price(**price) for model, price in options["prices"].items()}
         return options
 
 

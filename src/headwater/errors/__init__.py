@@ -39,6 +39,7 @@
     │   ├── ConnectTimeout, FirstTokenTimeout, IdleTimeout, StepTimeout    retryable
     │   └── RunTimeout, ToolTimeout
     ├── LimitExceeded               a limit was exceeded: .limit .size
+    │   ├── BudgetExceeded          the dollars, tokens, requests or tool calls of a Budget
     │   ├── MaxStepsReached         the agent loop ran too many steps
     │   ├── MaxHandoffsReached      too many handoffs
     │   └── MaxDepthReached         runs are nested too deeply
@@ -77,6 +78,7 @@ from headwater.errors.provider import (
 )
 from headwater.errors.run import (
     ApprovalNeeded,
+    BudgetExceeded,
     Cancelled,
     ConnectTimeout,
     CrashLoop,
@@ -127,6 +129,7 @@ __all__ = (
     "AnswerInvalid",
     "ApprovalNeeded",
     "AuthenticationFailed",
+    "BudgetExceeded",
     "Cancelled",
     "ConfigurationError",
     "ConnectTimeout",

@@ -8,6 +8,7 @@ from headwater.errors.base import HeadwaterError
 
 __all__ = (
     "ApprovalNeeded",
+    "BudgetExceeded",
     "Cancelled",
     "ConnectTimeout",
     "CrashLoop",
@@ -141,6 +142,13 @@ class LimitExceeded(HeadwaterError):
         super().__init__(message, hint=hint, response=response)
         self.limit = limit
         self.size = size
+
+
+class BudgetExceeded(LimitExceeded):
+    """A `Budget` is used up: its dollars, tokens, requests or tool calls.
+
+    Give a larger `budget=`, or a new one for each run; `response` holds the partial answer. It is never retried.
+    """
 
 
 class MaxStepsReached(LimitExceeded):

@@ -34,6 +34,7 @@ from headwater.events import (
 from headwater.events.messages import FinishReason, Usage
 from headwater.providers.failures import cut_error, malformed, stray_error
 from headwater.providers.halves import Halves
+from headwater.providers.pricing import Pricing
 from headwater.providers.redaction import Scrubber
 from headwater.providers.request import Endpoint, HTTPRequest, Quirks, Request
 from headwater.providers.values import LARGE, refuse_many_values
@@ -139,6 +140,10 @@ class Decoder:
     """Removes the secrets in use; by default there are none."""
     _warned: set[str] | None = None
     _made_files = False
+    pricing: Pricing | None = None
+    """What the usage costs, if any price may be known."""
+    asked_model = ""
+    """The model that was asked for, whose price counts if the provider reports none that has one."""
     _again: dict[str, int] | None = None
     """The next suffix to try for a duplicate id."""
 
@@ -391,6 +396,8 @@ class Decoder:
 
     def report(self, usage: Usage) -> None:
         """Reports the usage so far; the last report counts. An unchanged one is not repeated."""
+        if usage and self.pricing is not None:
+            usage = self.pricing.priced(usage, self._model or "", self.asked_model)
         if usage and usage != self.usage:
             if usage.raw is not None and (raw := self.scrubber.value(usage.raw)) is not usage.raw:
                 usage = msgspec.structs.replace(usage, raw=raw)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from msgspec import UNSET
 
-from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, Budget
+from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, RetriesLeft
 from headwater.errors import HistoryInvalid, OutputInvalid
 from headwater.events import (
     Event,
@@ -40,6 +40,8 @@ from headwater.runtime.view import ViewInfo, seen_by
 from headwater.schema.well_formed import all_well_formed
 
 if TYPE_CHECKING:
+    from headwater.providers.request import Request
+    from headwater.runtime.budget import Meter
     from headwater.runtime.offering import Offering
     from headwater.runtime.tool_calls import ToolCalls
 
@@ -59,10 +61,14 @@ class AgentRun(Hearing):
             self.wants_log = True
         if job.approver is not None:
             self.approver = job.approver
+        if job.budgets:
+            self.budgets = job.budgets
+        if job.prices:
+            self.prices = job.prices
         self.loop = Loop(job.limits)
         self._next: Callable[[AgentRun], Awaitable[list[Event]]] = AgentRun._begin
         self._asking: Asking | None = None
-        self._budget = Budget()
+        self._retries_left = RetriesLeft()
         self._call_keys: set[str] = set()
         self._bad_calls: dict[str, int] = {}
         """By tool: invalid calls in a row."""
@@ -81,6 +87,7 @@ class AgentRun(Hearing):
     _told_problem = False
     """Whether the result of a call has told the model."""
     _took_thread = False
+    _meter: Meter | None = None
     said_before: Callable[[AgentRun], Coroutine[Any, Any, tuple[Message, ...]]] | None = None
     """Returns what earlier runs of its thread said, where a journal holds the thread."""
     _standing: Standing | None = None
@@ -132,7 +139,7 @@ class AgentRun(Hearing):
         self.loop = Loop.of(past.events, job.limits)
         standing = self._standing = Standing(past.events)
         self._call_keys, self._bad_calls = standing.call_keys, standing.bad_calls
-        self._budget = Budget(max(0, MAX_RETRIES_A_RUN - standing.retries))
+        self._retries_left = RetriesLeft(max(0, MAX_RETRIES_A_RUN - standing.retries))
         if fold.started is None:
             return
         self._history = fold.started.history
@@ -218,36 +225,14 @@ class AgentRun(Hearing):
     async def _open(self) -> list[Event]:
         if self._log.journal is not None:
             await self.stored()
-        job, fold = self.job, self.fold
-        sent = fold.sent
+        job, sent = self.job, self.fold.sent
         if job.view is not None:
             info = ViewInfo(agent=job.name, model=job.backends[0].model, step=self.loop.steps, context=job.context)
             sent = await self._interruptible.wait(seen_by(job.view, sent, info))
         system = (Message.system(self._system),) if self._system else ()
-        step, standing = self.loop.steps, self._standing
-        self._standing = None
-        self._asking = Asking(
-            job.backends,
-            (job if self._offering is None else self._offering.job).request((*system, *sent)),
-            Place(
-                step=step,
-                lead=LEAD if fold.has_text else self.lead,
-                call_prefix=f"call_{self.id[4:12]}_{step}",
-                calls=self._call_keys,
-                part=standing.part if standing is not None else 0,
-                client=job.client if job.offers else (),
-                agent=job.name,
-            ),
-            fold,
-            timeouts=job.timeouts,
-            retries=job.retries,
-            interruptible=self._interruptible,
-            budget=self._budget,
-            final=job.surely_answers(step),
-            before=None
-            if standing is None
-            else Before(standing.attempt, standing.cause, standing.backend, standing.tries),
-        )
+        offered = job if self._offering is None else self._offering.job
+        self._asking, self._standing = _asking(self, offered.request((*system, *sent)), self._standing), None
+        self._asking.prove_priced()
         self._next = AgentRun._listen
         return []
 
@@ -275,6 +260,8 @@ class AgentRun(Hearing):
 
     async def _sort(self) -> list[Event]:
         """Classifies the answer: with calls to run, or to be checked."""
+        if self._asking is not None and (cut := self._asking.cut_short) is not None:
+            raise cut
         return self._do(_kind_of_answer(self))
 
     # --- messages from people
@@ -305,6 +292,15 @@ class AgentRun(Hearing):
 
     # --- tools, and other agents
 
+    @property
+    def meter(self) -> Meter | None:
+        """What it draws on its budgets; None if there are none."""
+        if self._meter is None and (budgets := self.all_budgets()):
+            from headwater.runtime.budget import Meter
+
+            self._meter = Meter(self.id, budgets, self.past)
+        return self._meter
+
     def _run_tools(self) -> list[Event]:
         self._calls = _tool_calls(self)
         self._next = AgentRun._open_calls
@@ -318,6 +314,8 @@ class AgentRun(Hearing):
         if any(call.name == self.job.answer_tool for call in self.fold.said.rejected()):
             self._calls.problem = "The answer is not a JSON object."
         self._next = AgentRun._work
+        if self.meter is not None:
+            self.meter.call_tools(_new_calls(self))
         return await self._calls.open()
 
     async def _work(self) -> list[Event]:
@@ -447,6 +445,33 @@ class AgentRun(Hearing):
             thread.give_back(*((self._history, thread.agent) if kept else (response.messages, response.agent)))
 
 
+def _asking(run: AgentRun, request: Request, standing: Standing | None) -> Asking:
+    """Returns the step's request; `standing` is its state in a resumed log."""
+    job, step = run.job, run.loop.steps
+    return Asking(
+        job.backends,
+        request,
+        Place(
+            step=step,
+            lead=LEAD if run.fold.has_text else run.lead,
+            call_prefix=f"call_{run.id[4:12]}_{step}",
+            calls=run._call_keys,
+            part=standing.part if standing is not None else 0,
+            client=job.client if job.offers else (),
+            agent=job.name,
+        ),
+        run.fold,
+        timeouts=job.timeouts,
+        retries=job.retries,
+        interruptible=run._interruptible,
+        left=run._retries_left,
+        prices=run.all_prices(),
+        meter=run.meter,
+        final=job.surely_answers(step),
+        before=None if standing is None else Before(standing.attempt, standing.cause, standing.backend, standing.tries),
+    )
+
+
 def _kind_of_answer(run: AgentRun) -> Signal:
     fold, loop = run.fold, run.loop
     if not fold.said.step_calls:  # the most common case
@@ -478,6 +503,12 @@ def _judged(run: AgentRun) -> tuple[Signal, Any]:
     except ValueError as problem:
         run._problem = str(problem)
         return Signal.INVALID, UNSET
+
+
+def _new_calls(run: AgentRun) -> int:
+    """Returns how many calls may start a tool that has not started before; one that gives the answer has no tool."""
+    calls = run.fold.open_calls()
+    return sum(call.started is None and call.call.name != run.job.answer_tool for call in calls)
 
 
 def _tool_calls(run: AgentRun, finished: Sequence[ToolFinished] | None = None, *, changed: bool = False) -> ToolCalls:

@@ -23,6 +23,8 @@ from headwater.tools.work import Approval, Offered, Toolbox, ToolErrors
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend
+    from headwater.providers.pricing import Prices
+    from headwater.runtime.budget import Budget
     from headwater.runtime.thread import Thread
 
 __all__ = (
@@ -96,6 +98,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The approver for the questions of this run and its tools."""
     wants_log: bool = False
     """Whether the log is kept, so that the run can be parked and resumed."""
+    budgets: tuple[Budget, ...] = ()
+    """The budgets that its requests and tool calls draw on."""
+    prices: Prices | None = None
+    """The program's own prices."""
     context: Any = None
 
     @property

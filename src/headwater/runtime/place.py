@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec.structs import force_setattr
 
@@ -20,6 +20,10 @@ from headwater.runtime.ending import CancelledBy
 from headwater.runtime.log import Log
 from headwater.runtime.past import Past
 from headwater.tools.context import earliest
+
+if TYPE_CHECKING:
+    from headwater.providers.pricing import Prices
+    from headwater.runtime.budget import Budget
 
 __all__ = ("Placed", "child_started")
 
@@ -59,6 +63,10 @@ class Placed:
     """The runs that were started from this one."""
     past: Past | None = None
     """Its state in the log when this process resumed it."""
+    budgets: tuple[Budget, ...] = ()
+    """Its own budgets; those of the runs above it hold for it too."""
+    prices: Prices | None = None
+    """The program's own prices, for this run and those below it."""
     _origin: Origin = NOWHERE
 
     def cancel(self, by: CancelledBy = "caller") -> None:
@@ -81,6 +89,10 @@ class Placed:
         """Becomes the run of the past, before it starts."""
         self.past = past
         self.id, self.fold, self.node = past.node.id, past.fold, past.node
+        if self.budgets:
+            from headwater.runtime.budget import recount
+
+            recount(self.budgets, past)
 
     def begin_for(self, origin: Origin) -> bool:
         """Links a separate run to the run whose tool or callback started it, and whose end cancels it.
@@ -155,6 +167,22 @@ class Placed:
                 force_setattr(event, "path", self.path)
                 add(event)
         return events
+
+    def all_budgets(self) -> tuple[Budget, ...]:
+        """All budgets that hold for this run, each once."""
+        found: dict[int, Budget] = {}
+        for run in (*self._above, self):
+            for budget in run.budgets:
+                found[id(budget)] = budget
+        return tuple(found.values())
+
+    def all_prices(self) -> Prices:
+        """The program's own prices that hold for this run: its own come before those of the runs above it."""
+        prices: Prices = {}
+        for run in (*self._above, self):
+            if run.prices:
+                prices = {**prices, **run.prices}
+        return prices
 
     def started_event(self) -> ChildStarted:
         """Returns the parent's event for the start of this run."""

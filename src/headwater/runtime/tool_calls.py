@@ -17,7 +17,15 @@ from typing import Any, cast
 import msgspec
 from msgspec import UNSET
 
-from headwater.errors import AnswerInvalid, Declined, MaxDepthReached, RunTimeout, ToolCallInvalid, ToolFailed
+from headwater.errors import (
+    AnswerInvalid,
+    BudgetExceeded,
+    Declined,
+    MaxDepthReached,
+    RunTimeout,
+    ToolCallInvalid,
+    ToolFailed,
+)
 from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
@@ -545,8 +553,8 @@ class _Work:
             del self._calls.conducted[self.call_id]
         if run.error is not None:
             ours = isinstance(run.error, RunTimeout) and self.deadline is not None and self.deadline <= time.monotonic()
-            # Too deep nesting is not fixed by another try of a model above.
-            if ours or isinstance(run.error, MaxDepthReached) or not isinstance(run.error, Exception):
+            # Neither a used-up budget nor too deep nesting is fixed by another try of a model above.
+            if ours or isinstance(run.error, (BudgetExceeded, MaxDepthReached)) or not isinstance(run.error, Exception):
                 raise run.error
             return ToolOutcome.failed(f"{type(run.error).__name__}: {run.error}", exception=run.error)
         if isinstance(run.fold.end, RunCancelled):

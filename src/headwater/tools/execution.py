@@ -16,7 +16,7 @@ from concurrent.futures import CancelledError, Future
 from typing import Any, Protocol
 
 from headwater.backends.interrupt import running_loop
-from headwater.errors import Cancelled, LoopMisuse, ToolFailed, ToolTimeout
+from headwater.errors import BudgetExceeded, Cancelled, LoopMisuse, ToolFailed, ToolTimeout
 from headwater.events.questions import Answer
 from headwater.schema.problems import ValidationFailed
 from headwater.tools import pool
@@ -120,7 +120,7 @@ async def _timed(call: _Call, clock: asyncio.Timeout, seconds: float | None) -> 
     try:
         async with clock:
             return await (call.here() if call.tool.is_async else call.in_thread())
-    except ToolFailed:
+    except (BudgetExceeded, ToolFailed):
         raise
     except Exception as error:
         if not clock.expired():
@@ -251,7 +251,7 @@ class _Call:
             if inspect.isawaitable(value) or isinstance(value, AsyncGenerator):
                 return value
             return ToolOutcome.of(value, max_chars=self.tool.max_result_chars)
-        except ToolFailed:
+        except (BudgetExceeded, ToolFailed):
             raise
         except Exception as error:  # caught here because a StopIteration cannot be raised in a task
             return self.raised(error)

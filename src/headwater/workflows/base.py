@@ -41,6 +41,8 @@ from headwater.workflows.run import Member, OnError, WorkflowRun
 
 if TYPE_CHECKING:
     from headwater.events.results import Results
+    from headwater.providers.pricing import Prices
+    from headwater.runtime.budget import Budget
 
 __all__ = (
     "Workflow",
@@ -60,6 +62,8 @@ class WatchOptions(TypedDict, total=False):
     approver: Approver | None
     keep_log: bool
     save: str | os.PathLike[str] | None
+    budget: Budget | None
+    prices: Prices | None
     message: Task
 
 
@@ -82,6 +86,8 @@ class WorkflowOptions(TypedDict, total=False):
     context_from: ContextFrom | None
     on_waiting: OnWaiting | None
     keep: Keep
+    budget: Budget | None
+    prices: Prices | None
 
 
 class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
@@ -91,7 +97,8 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
     `on_error`: "raise" cancels the other members and raises with all partial Responses; "collect" continues, and the
     failed member's Response has its partial text and `.error`. `max_concurrency` is how many members may run at once.
     `show_dashboard` shows all members live in the terminal. `print_on` says whether `run` prints at all (None: only if
-    a member has `streaming_on`). With a token callback, `run` shows nothing but the dashboard.
+    a member has `streaming_on`). With a token callback, `run` shows nothing but the dashboard. `budget` limits what all
+    members together may spend in all runs of the workflow, and `prices` are the prices of models: docs/cost.md.
     """
 
     def __init__(
@@ -115,6 +122,8 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
         context_from: ContextFrom | None = None,
         on_waiting: OnWaiting | None = None,
         keep: Keep = None,
+        budget: Budget | None = None,
+        prices: Prices | None = None,
         **more: Any,
     ) -> None:
         for unknown in more:
@@ -133,6 +142,10 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
         self.stream = stream
         self.approver = validation.callback("approver", approver)
         self.keep_log = keep_log
+        validation.budgets(budget)
+        validation.prices(prices)
+        self.budget = budget
+        self.prices = prices
         self._keep_journal(journal, context_from, on_waiting, keep)
 
     # --- for subclasses
@@ -284,6 +297,8 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
         resumption: Resumption | None = None,
         save: str | os.PathLike[str] | None = None,
         slow_reader: SlowReader = "wait",
+        budget: Budget | None = None,
+        prices: Prices | None = None,
         **more: Any,
     ) -> WorkflowRun:
         for unknown in more:
@@ -322,6 +337,8 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
             run.wants_log = self.wants_log(set())
         if (answers := validation.callback("approver", approver) or self.approver) is not None:
             run.approver = answers
+        run.budgets = validation.budgets(self.budget, budget)
+        run.prices = validation.prices(self.prices, prices)
         if resumption is not None:
             resumption.apply(run)
         if save is not None:

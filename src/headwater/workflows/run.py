@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 
 from headwater.agents.runnable import Runnable
 from headwater.backends.timeouts import Timeouts
-from headwater.errors import ConfigurationError, HeadwaterError
+from headwater.errors import BudgetExceeded, ConfigurationError, HeadwaterError
 from headwater.events import Event, RunFinished, RunStarted, Warned, WorkflowShape
 from headwater.events.answers import answering, member_response
 from headwater.events.messages import Message
@@ -132,7 +132,9 @@ class WorkflowRun(Parent):
         run.join(self, role="member", name=name, after=after, final=final)
         await self.conduct(run)
         error = run.error
-        if error is not None and (not self._shape.collect or not isinstance(error, Exception)):
+        if error is not None and (
+            not self._shape.collect or isinstance(error, BudgetExceeded) or not isinstance(error, Exception)
+        ):
             note(error, f"{name!r} was running in {self.name!r}.")
             raise error
         return self.of(name, run.node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from headwater import Agent, Model, Thread, Timeouts
+from headwater import Agent, Budget, Model, Thread, Timeouts
 from tests.system.error_messages.cases import Here, case, offline
 
 
@@ -280,3 +280,17 @@ def header(here: Here) -> None:
 def key_beside_a_model(here: Here) -> None:
     """Write `Agent(model=Model("…", api_key=…))`."""
     Agent(model=Model("offline"), api_key="sk-newcomer-0123456789")
+
+
+@case("A budget is used up")
+def over_budget(here: Here) -> None:
+    """`error.response` has the partial answer. A `Budget` object counts for as long as it exists: for a limit on each
+    run, pass each run a new one. See [Cost and budgets](cost.md).
+    """
+    offline(budget=Budget(output_tokens=10)).run("Explain tides")
+
+
+@case("A limit on the cost without a price")
+def no_price(here: Here) -> None:
+    """Pass the price of the model as `prices=`, or install the list of prices: `pip install "headwater[cost]"`."""
+    offline(budget=Budget(cost=0.05)).run("Explain tides")

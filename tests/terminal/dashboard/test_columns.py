@@ -72,3 +72,14 @@ def test_figures_get_a_separate_line_if_few_fit_next_to_the_names() -> None:
     assert wants_own_line(beside_a_name(20, 46, 3), 46)
     assert not wants_own_line(beside_a_name(8, 100, 3), 100)
     assert not wants_own_line(beside_a_name(20, 24, 3), 24), "a line that narrow would be cut"
+
+
+@given(st.integers(1, 60), st.integers(20, 200))
+def test_a_column_for_the_cost_is_there_only_if_one_is_known_and_it_fits(longest: int, inner: int) -> None:
+    for columns in (beside_a_name(longest, inner, 3, cost=True), in_a_line(longest, inner, 3, cost=True)):
+        figures = in_columns("2:05", spent(12_345, True, 123.0), columns, "$0.0012")
+        assert ("$0.0012" in figures) == bool(columns.cost)
+        assert 3 + columns.name + columns.figures <= inner or not columns.cost
+    assert not beside_a_name(longest, inner, 3).cost
+    assert "cost" not in caption(in_a_line(longest, inner, 3), 3)
+    assert "cost" in caption(in_a_line(10, 100, 3, cost=True), 3)

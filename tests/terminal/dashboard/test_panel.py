@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headwater.events import ApprovalAsked, WorkflowShape
+from headwater.events import ApprovalAsked, Event, UsageReported, WorkflowShape
+from headwater.events.messages import Usage
 from headwater.terminal.dashboard.panel import Layout, shares
 from headwater.terminal.dashboard.state import Board
 from headwater.terminal.wrap import cells
@@ -355,3 +357,20 @@ def test_totals_say_less_before_they_are_cut() -> None:
         50: "4 agents: 2 at work, 1 done, 1 waiting    3 s",
         40: "4 agents: 2 at work, 1 done, …  3 s",
     }
+
+
+def test_costs_have_a_column_where_one_is_known() -> None:
+    def reported(name: str, dollars: str | None) -> list[Event]:
+        usage = Usage(input_tokens=10, output_tokens=5, cost=None if dollars is None else Decimal(dollars))
+        return [log.at(UsageReported(step=1, attempt=1, usage=usage), 2.0, name)]
+
+    shown = board(at_work(*NAMES), reported(NAMES[0], "0.0123"), reported(NAMES[1], "0.2"), reported(NAMES[2], None))
+    for lines in (24, 9):  # a section for each, and a line for each
+        rows = drawn(shown, 110, lines)
+        first, second, third = (next(row for row in rows if name in row) for name in NAMES)
+        assert "$0.012" in first
+        assert "$0.20" in second
+        assert "$" not in third, "unknown is not 0"
+        assert first.index("$0.012") + len("$0.012") == second.index("$0.20") + len("$0.20")
+        assert any("3 agents" in row and "$0.21" in row for row in rows)
+    assert not any("$" in row for row in drawn(board(at_work(*NAMES)), 110))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -60,3 +62,16 @@ def test_an_estimate_never_falls_and_a_report_ends_it(pieces: list[str], reporte
     count.report(Usage(output_tokens=reported))
     count.settle()
     assert count.tokens == (reported, False)
+
+
+def test_the_cost_is_the_sum_of_what_is_known() -> None:
+    count = TokenCount()
+    assert count.cost is None, "unknown is not 0"
+    count.report(Usage(output_tokens=5, cost=Decimal("0.01")))
+    count.report(Usage(output_tokens=9, cost=Decimal("0.02")))
+    assert count.cost == Decimal("0.02"), "the last report of an attempt counts"
+    count.settle()
+    count.report(Usage(output_tokens=1))
+    count.settle()
+    count.spend(Usage(cost=Decimal("0.1")))
+    assert count.cost == Decimal("0.12")

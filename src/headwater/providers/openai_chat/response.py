@@ -22,6 +22,7 @@ from headwater.providers.failures import in_band_error, value_or_text
 from headwater.providers.framing.sse import Frame, SSEDecoder
 from headwater.providers.openai_chat.extras import ExtrasDecoder, text_of
 from headwater.providers.openai_chat.request import API, encode
+from headwater.providers.pricing import provider_cost
 from headwater.providers.request import Quirks
 from headwater.providers.values import refuse_large
 
@@ -575,6 +576,7 @@ def read_usage(report: dict[str, Any]) -> Usage:
         cache_write_tokens=stored,
         reasoning_tokens=reasoning,
         raw=report,
+        cost=provider_cost(report),
     )
 
 

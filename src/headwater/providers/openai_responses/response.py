@@ -37,6 +37,7 @@ from headwater.providers.openai_responses.vocabulary import (
     UNDECODED,
     Head,
 )
+from headwater.providers.pricing import provider_cost
 from headwater.providers.request import Quirks
 from headwater.providers.values import refuse_large
 
@@ -310,6 +311,7 @@ def _usage(value: JSON) -> Usage:
         cache_write_tokens=_count(ins.get("cache_write_tokens")),
         reasoning_tokens=_count(outs.get("reasoning_tokens")),
         raw=value,
+        cost=provider_cost(value),
     )
 
 

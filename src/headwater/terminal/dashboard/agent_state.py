@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
 
 from headwater.events import (
@@ -189,6 +190,11 @@ class AgentView:
     def input_tokens(self) -> int:
         """Input tokens, as far as reported."""
         return self._count.input_tokens
+
+    @property
+    def cost(self) -> Decimal | None:
+        """Dollars so far; None if no cost is known."""
+        return self._count.cost
 
     @property
     def rate(self) -> float | None:

@@ -37,13 +37,16 @@ class Columns(NamedTuple):
     unit: Literal["tokens", "tok", ""]
     """How units are written."""
     tail: int = 0
+    cost: int = 0
+    """Width of the cost, after the rate."""
     bars: int = 0
     """Width of the row of bars after the figures, which shows the rate of the last seconds."""
 
     @property
     def figures(self) -> int:
-        """Total width of state, time, tokens, rate and bars, with the space before each."""
-        return sum(size + 2 for size in (self.state, self.time, self.tokens, self.rate, self.bars) if size)
+        """Total width of state, time, tokens, rate, cost and bars, with the space before each."""
+        sizes = (self.state, self.time, self.tokens, self.rate, self.cost, self.bars)
+        return sum(size + 2 for size in sizes if size)
 
 
 _SHORT_RATE: Final = 7
@@ -60,7 +63,7 @@ _FIGURES: Final[tuple[tuple[int, int, int, int, Literal["tokens", "tok"]], ...]]
 )
 """Layouts of state, time, tokens, rate and unit in a section's head, from the widest to the narrowest."""
 
-_CAPTION: Final = ("agent", "state", "time", "tokens", "tok/s")
+_CAPTION: Final = ("agent", "state", "time", "tokens", "tok/s", "cost")
 
 _LINE_FIGURES: Final = (
     (14, 6, 8, 6, 20),
@@ -74,10 +77,13 @@ _LINE_FIGURES: Final = (
 """State, time, tokens, rate, and the minimum number of cells for text."""
 
 
+_COST: Final = 8
+"""Cells of a cost, "$0.00014"; there is a column for it only where one is known."""
+
 INNER_WITH_BARS: Final = 115
 """Minimum width of a row with bars: that of a screen of 120 columns."""
 
-LOOSE: Final = Columns(0, 0, 1, 1, 1, "tokens")
+LOOSE: Final = Columns(0, 0, 1, 1, 1, "tokens", cost=1)
 """Figures without columns."""
 
 _FIGURES_LINE: Final = 30
@@ -100,23 +106,23 @@ _TOLD: Final[dict[Standing, str]] = {
 _AT_WORK: Final = ("streaming", "tool", "calling", "thinking", "retrying")
 
 
-def beside_a_name(longest: int, inner: int, mark: int, *, bars: bool = False) -> Columns:
+def beside_a_name(longest: int, inner: int, mark: int, *, bars: bool = False, cost: bool = False) -> Columns:
     """Returns the figures of a section's head that fit next to a name of `longest` cells and a mark of `mark`."""
     wide = SECONDS_KEPT if bars and inner >= INNER_WITH_BARS else 0
     for state, time, tokens, rate, unit in _FIGURES:
-        columns = Columns(inner - mark, state, time, tokens, rate, unit, bars=wide)
+        columns = Columns(inner - mark, state, time, tokens, rate, unit, cost=_COST if cost and rate else 0, bars=wide)
         whole = min(longest, 40 if state > 10 else 12)
         if mark + whole + columns.figures <= inner or not time:
             break
     return columns._replace(name=max(inner - mark - columns.figures, 1))
 
 
-def in_a_line(longest: int, inner: int, mark: int, *, bars: bool = False) -> Columns:
+def in_a_line(longest: int, inner: int, mark: int, *, bars: bool = False, cost: bool = False) -> Columns:
     """Returns the figures of an agent that has a single line, including its text."""
     wide = SECONDS_KEPT if bars and inner >= INNER_WITH_BARS else 0
     name = max(min(longest, max(inner // 4, 12)), len(_CAPTION[0]))
     for state, time, tokens, rate, least in _LINE_FIGURES:
-        columns = Columns(name, state, time, tokens, rate, "", bars=wide)
+        columns = Columns(name, state, time, tokens, rate, "", cost=_COST if cost and rate else 0, bars=wide)
         left = inner - mark - name - columns.figures - 2
         if left >= least:
             break
@@ -127,7 +133,7 @@ def caption(columns: Columns, mark: int) -> str:
     """Returns the caption of the columns of `in_a_line`."""
     agent, state, *figures = _CAPTION
     told = f"{'':{mark}}{agent:{columns.name}}  {state:{columns.state}}"
-    for title, size in zip(figures, (columns.time, columns.tokens, columns.rate), strict=True):
+    for title, size in zip(figures, (columns.time, columns.tokens, columns.rate, columns.cost), strict=True):
         told += f"  {title:>{size}}" if size else ""
     return told
 
@@ -144,8 +150,8 @@ def spent(count: int, estimated: bool, rate: float | None) -> tuple[str, str]:
     return f"{'~' if estimated else ''}{count:,}", f"{rate:,.0f}" if rate is not None else ""
 
 
-def in_columns(time: str, spent: tuple[str, str], columns: Columns) -> str:
-    """Formats time, tokens and tokens per second in columns."""
+def in_columns(time: str, spent: tuple[str, str], columns: Columns, cost: str = "") -> str:
+    """Formats time, tokens, tokens per second and the cost in columns."""
     tokens, rate = spent
     unit = columns.unit
     if unit:
@@ -153,7 +159,8 @@ def in_columns(time: str, spent: tuple[str, str], columns: Columns) -> str:
         wide = columns.rate > _SHORT_RATE or columns.rate == 1
         rate += (f" {unit}/s" if wide else "/s") if rate else ""
     told = ""
-    for figure, size in ((time, columns.time), (tokens, columns.tokens), (rate, columns.rate)):
+    sizes = (columns.time, columns.tokens, columns.rate, columns.cost)
+    for figure, size in zip((time, tokens, rate, cost), sizes, strict=True):
         if size and (figure or size > 1):
             told += f"  {figure:>{size}}"
     return told

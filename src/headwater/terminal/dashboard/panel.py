@@ -29,6 +29,7 @@ from headwater.terminal.dashboard.section import DENSE_ROWS, Sheet
 from headwater.terminal.dashboard.state import Board, Entry, Group
 from headwater.terminal.dashboard.title import titled
 from headwater.terminal.spans import Span
+from headwater.terminal.summary import dollars
 from headwater.terminal.wrap import cells, settled
 
 __all__ = ("Layout",)
@@ -193,7 +194,7 @@ class Layout:
                 break
         else:
             return []
-        columns = beside_a_name(self._longest(agents), inner, self._mark, bars=self._pen.signs.bars)
+        columns = beside_a_name(self._longest(agents), inner, self._mark, bars=self._pen.signs.bars, cost=self._costs)
         if totals:
             totals = self._totals(inner, columns)
         tall = rule and wants_own_line(columns, inner)
@@ -240,7 +241,7 @@ class Layout:
             shown = self._choose(room)
             self._unplaced(shown)
         rest = [view for view in agents if not any(view is one for one in shown)] if len(shown) < len(agents) else []
-        columns = in_a_line(self._longest(shown), inner, self._mark, bars=self._pen.signs.bars)
+        columns = in_a_line(self._longest(shown), inner, self._mark, bars=self._pen.signs.bars, cost=self._costs)
         rows = [pen.row([Span(caption(columns, self._mark), "dim")], inner)] if captioned else []
         over = self._board.end is not None
         for entry in tree or map(Entry, shown):
@@ -283,6 +284,11 @@ class Layout:
         self._slots = slots
         return slots
 
+    @property
+    def _costs(self) -> bool:
+        """Whether any cost is known."""
+        return self._board.cost is not None
+
     # --- totals
 
     def _totals(self, inner: int, columns: Columns | None = None) -> list[str]:
@@ -301,7 +307,8 @@ class Layout:
         count, estimated = board.tokens
         elapsed = board.elapsed(self._now)
         time = clock(elapsed, board.end is not None)
-        cost = spent(count, estimated, count / elapsed if elapsed >= 0.5 else None)
+        cost = dollars(board.cost) if board.cost is not None else ""
+        used = spent(count, estimated, count / elapsed if elapsed >= 0.5 else None)
         whole, short = (f"{len(board.agents)} agents: {tally(board.agents, short=short)}" for short in (False, True))
         aligned = columns if columns is not None and columns.unit == "tokens" else LOOSE
         beside = aligned.bars + 2 if aligned.bars else 0
@@ -312,8 +319,9 @@ class Layout:
             (short, LOOSE),
             (short, LOOSE._replace(rate=0)),
             (short, LOOSE._replace(tokens=0, rate=0)),
+            (short, LOOSE._replace(tokens=0, rate=0, cost=0)),
         ):
-            figures = in_columns(time, cost, wanted) + " " * (beside if wanted is aligned else 0)
+            figures = in_columns(time, used, wanted, cost) + " " * (beside if wanted is aligned else 0)
             if cells(told) + len(figures) <= inner:
                 break
         told = self._pen.fit(told, max(inner - len(figures), 0))

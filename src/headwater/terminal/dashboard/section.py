@@ -16,6 +16,7 @@ from headwater.terminal.dashboard.prose import Prose, end_of
 from headwater.terminal.dashboard.pulse import bars
 from headwater.terminal.render import seconds
 from headwater.terminal.spans import BLANK, Row, Span
+from headwater.terminal.summary import dollars
 from headwater.terminal.wrap import breaks, cells, settled
 
 __all__ = ("DENSE_ROWS", "Sheet")
@@ -148,7 +149,7 @@ class Sheet:
 
     def tall_head(self, inner: int, now: float) -> list[str]:
         """Returns two rows in place of a head and a rule, if the figures do not fit next to the name."""
-        figures = self._figures(LOOSE if inner >= 44 else LOOSE._replace(unit="tok"), now)
+        figures = self._figures(LOOSE if inner >= 44 else LOOSE._replace(unit="tok", cost=0), now)
         pen = self._pen
         return [
             pen.row([*self._sign(), Span(self.name, f"bold {self.hue}")], inner),
@@ -181,7 +182,9 @@ class Sheet:
     def _figures(self, columns: Columns, now: float) -> str:
         view = self._view
         time = clock(view.elapsed(now), view.ended is not None) if view.started is not None else ""
-        return in_columns(time, spent(*view.tokens, view.rate), columns)
+        return in_columns(
+            time, spent(*view.tokens, view.rate), columns, dollars(view.cost) if view.cost is not None else ""
+        )
 
     def _bars(self, columns: Columns, now: float) -> list[Span]:
         """Returns the bars: the rate of the last seconds."""

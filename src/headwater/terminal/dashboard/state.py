@@ -7,6 +7,7 @@ agent, `panel` the drawing.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Final, NamedTuple
 
 from headwater.events import (
@@ -104,6 +105,12 @@ class Board:
         """Total output tokens, and whether that is an estimate."""
         spent = [view.tokens for view in self.agents]
         return sum(count for count, _ in spent), any(estimated for _, estimated in spent)
+
+    @property
+    def cost(self) -> Decimal | None:
+        """Dollars so far; None if no cost is known."""
+        known = [view.cost for view in self.agents if view.cost is not None]
+        return sum(known, start=Decimal(0)) if known else None
 
     @property
     def tree(self) -> list[Entry]:

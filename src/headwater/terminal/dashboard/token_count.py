@@ -5,6 +5,7 @@ Pure, and of constant size for any length of a run.
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Final
 
 from headwater.events.messages import Usage
@@ -25,6 +26,7 @@ class TokenCount:
     __slots__ = (
         "_approximate",
         "_bytes",
+        "_cost",
         "_first",
         "_last",
         "_reported",
@@ -39,6 +41,7 @@ class TokenCount:
         self.pulse = Pulse()
         self._settled = 0  # tokens of ended attempts
         self._approximate = False
+        self._cost: Decimal | None = None  # of attempts that are over
         self._bytes = 0  # written in this attempt
         self._reported: Usage | None = None  # of this attempt
         self._first: float | None = None  # when this attempt started to stream, and when it last did
@@ -52,6 +55,11 @@ class TokenCount:
             return self._settled, self._approximate
         count, estimated = self._of_attempt()
         return self._settled + count, True if self._bytes else estimated or self._approximate
+
+    @property
+    def cost(self) -> Decimal | None:
+        """Dollars so far, as far as reported; None if no cost is known."""
+        return _plus(self._cost, self._reported)
 
     @property
     def rate(self) -> float | None:
@@ -87,6 +95,7 @@ class TokenCount:
             self._approximate = self._approximate or estimated
         if reported is not None:
             self.input_tokens += reported.input_tokens or 0
+            self._cost = _plus(self._cost, reported)
         self._bytes = 0
         self._reported = None
         if self._first is not None:
@@ -98,9 +107,15 @@ class TokenCount:
         self._settled += usage.output_tokens or 0
         self._approximate = self._approximate or usage.output_tokens is None
         self.input_tokens += usage.input_tokens or 0
+        self._cost = _plus(self._cost, usage)
 
     def _of_attempt(self) -> tuple[int, bool]:
         estimate = -(-self._bytes // BYTES_A_TOKEN)
         reported = self._reported.output_tokens if self._reported is not None else None
         # A report amid the stream is as old as its last chunk.
         return (estimate, estimate > 0) if reported is None else (max(reported, estimate), estimate > reported)
+
+
+def _plus(cost: Decimal | None, usage: Usage | None) -> Decimal | None:
+    more = None if usage is None else usage.cost
+    return cost if more is None else more if cost is None else cost + more

@@ -1,0 +1,124 @@
+"""The prices of models by `genai-prices`, an optional package (`headwater[cost]`).
+
+Owns when that package is imported (with the first request to a provider that it may know, in a thread, while the
+request is under way) and how its data are asked. Servers on one's own machine are never looked up. It must never fetch
+anything: prices are those of the installed package.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, Final
+
+from headwater.events.messages import Usage
+from headwater.providers.pricing import MILLION, Rates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from headwater.backends.base import Backend
+
+__all__ = ("listing",)
+
+_FLAVORS: Final = {
+    "openai-chat": ("chat", "default"),
+    "openai-responses": ("responses",),
+    "anthropic-messages": ("default", "anthropic"),
+    "gemini": ("default",),
+}
+"""By API: the names of its usage report in genai-prices."""
+
+
+def listing(backend: Backend) -> Callable[[str], Rates | None] | None:
+    """Returns the list's function from a model of that backend to its prices; None if the list cannot know it."""
+    endpoint = getattr(backend, "endpoint", None)
+    if endpoint is None or not endpoint.base_url.startswith("https://") or not _installed():
+        return None
+    _load_early()
+    return partial(_listed, endpoint.base_url, endpoint.api)
+
+
+@cache
+def _installed() -> bool:
+    import importlib.util
+
+    return importlib.util.find_spec("genai_prices") is not None
+
+
+@cache
+def _load_early() -> None:
+    """Imports the package in a thread, so that the first answer does not wait for it."""
+    threading.Thread(target=_snapshot, name="headwater prices", daemon=True).start()
+
+
+def _snapshot() -> Any:
+    from genai_prices.data_snapshot import get_snapshot
+
+    return get_snapshot()
+
+
+def _listed(base_url: str, api: str, model: str) -> Rates | None:
+    try:
+        provider, info = _snapshot().find_provider_model(model, None, None, base_url)
+    except LookupError:
+        return None
+    return _Listed(provider, info, _FLAVORS.get(api, ()), datetime.now(UTC))
+
+
+class _Listed:
+    """The prices of one model at one time; see `Rates`."""
+
+    __slots__ = ("_at", "_flavors", "_model", "_provider")
+
+    def __init__(self, provider: Any, model: Any, flavors: tuple[str, ...], at: datetime) -> None:
+        self._provider = provider
+        self._model = model
+        self._flavors = flavors
+        self._at = at
+
+    def cost(self, usage: Usage) -> Decimal | None:
+        """See `Rates`. The provider's own report counts, since it may tell apart what we add up, such as audio."""
+        try:
+            return self._total(self._reported(usage) or _counted(usage))
+        except ValueError:  # counts that contradict each other
+            return None
+
+    def of_input(self, tokens: int) -> Decimal:
+        """See `Rates`."""
+        return self._total(_counted(Usage(input_tokens=tokens)))
+
+    def of_output(self, input_tokens: int) -> Decimal:
+        """See `Rates`."""
+        whole = self._total(_counted(Usage(input_tokens=input_tokens, output_tokens=MILLION)))
+        return (whole - self.of_input(input_tokens)) / MILLION
+
+    def _total(self, usage: Any) -> Decimal:
+        calculated = self._model.calc_price(usage, self._provider, genai_request_timestamp=self._at)
+        total: Decimal = calculated.total_price
+        return total
+
+    def _reported(self, usage: Usage) -> Any:
+        """Returns the usage as genai-prices itself reads the provider's report; None if it cannot."""
+        if usage.raw is None:
+            return None
+        report = {"usage": usage.raw, "usageMetadata": usage.raw, "model": self._model.id}
+        for flavor in self._flavors:
+            try:
+                return self._provider.extract_usage(report, api_flavor=flavor)[1]
+            except ValueError:
+                continue
+        return None
+
+
+def _counted(usage: Usage) -> Any:
+    from genai_prices import Usage as Counted
+
+    return Counted(
+        input_tokens=usage.input_tokens or 0,
+        output_tokens=usage.output_tokens or 0,
+        cache_read_tokens=usage.cached_input_tokens,
+        cache_write_tokens=usage.cache_write_tokens,
+    )
