@@ -129,6 +129,8 @@ def test_a_token_of_the_environment_is_printed_nowhere() -> None:
         (["--port", "70000"], "not a port"),
         (["nothing_here:agent"], "there is no module 'nothing_here'"),
         (["nothing_here"], "names no agent or workflow"),
+        (["--journal", "memory:"], "The demo has no journal."),
+        (["a:b", "--journal", "memory:", "--on-disconnect", "cancel"], "Runs of a journal continue without readers."),
         (["--host", "256.1.1.1", "--insecure"], "cannot be used"),
     ],
 )
@@ -163,7 +165,7 @@ def test_the_start_message(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        first, open_to_all, alone = serve._told(asked, {"token": None}, listener, ["a", "b"])
+        first, open_to_all, alone = serve._told(asked, {"token": None, "journal": None}, listener, ["a", "b"])
     assert first == f"serving a, b on http://localhost:{port}/ (Ctrl-C stops it)"
     assert "no token" in open_to_all
     assert "WEB_CONCURRENCY" in alone

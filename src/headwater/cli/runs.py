@@ -24,7 +24,8 @@ SUMMARY = "saved runs: list, show, play, compare, fork, resume, as a web page, a
 USAGE = "runs ACTION [...]"
 DESCRIPTION = """\
 Work with saved runs, written by `headwater run --save FILE` or by `save=` in a
-program. A folder means all runs in it."""
+program. A folder means all runs in it. approve, deny and cancel are for runs of
+a journal, wherever they are driven."""
 EXAMPLES = """\
 examples:
   headwater run "Explain tides" --save tides.jsonl.gz
@@ -37,7 +38,8 @@ examples:
   headwater runs fork tides.jsonl.gz --step 1 --model openai/gpt-5.4 \\
       --message "In one sentence." --save shorter.jsonl.gz
   headwater runs resume tides.jsonl.gz     continue a run that waits for people
-  headwater runs list --parked             list parked runs"""
+  headwater runs list --parked             list parked runs
+  headwater runs approve run_2f6c --journal postgresql://headwater@db/runs"""
 
 WIDTH: Final = 100
 """Maximum length of a line in a listing, in characters."""
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
     from headwater.cli.options import add_agent_options
     from headwater.cli.resume import add_resume_arguments
+    from headwater.cli.said_to_runs import add_actions
     from headwater.cli.saving import add_save_options
 
     actions = parser.add_subparsers(metavar="ACTION", title="actions", dest="action", required=True, prog=parser.prog)
@@ -86,6 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_save_options(fork, help="where to save the fork")
     add_agent_options(fork)
     add_resume_arguments(actions.add_parser("resume", help="continue a run that waits or was interrupted"))
+    add_actions(actions)
 
 
 def execute(asked: argparse.Namespace) -> int:
@@ -429,6 +433,15 @@ def _resume(asked: argparse.Namespace) -> int:
     return resume(asked, _open(asked.file))
 
 
+# --- runs of a journal
+
+
+def _say(asked: argparse.Namespace) -> int:
+    from headwater.cli.said_to_runs import answer_run, cancel_run
+
+    return cancel_run(asked) if asked.action == "cancel" else answer_run(asked)
+
+
 _ACTIONS = {
     "list": _list,
     "show": _show,
@@ -438,4 +451,7 @@ _ACTIONS = {
     "diff": _diff,
     "fork": _fork,
     "resume": _resume,
+    "approve": _say,
+    "deny": _say,
+    "cancel": _say,
 }

@@ -21,6 +21,7 @@ from headwater.cli.listening import (
     made_here,
     token_of,
 )
+from headwater.cli.named_journal import VARIABLE, add_journal, journal_of
 from headwater.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,13 +39,18 @@ USAGE = "serve [OPTIONS] [MODULE:NAME ...]"
 DESCRIPTION = """\
 Serve agents and workflows over HTTP, with a web page to talk to them and watch
 them work. Without a name it serves the demo's workflow, which needs no key.
-Runs continue while nobody reads, and are kept in this process's memory."""
+Runs continue while nobody reads, and are kept in this process's memory.
+
+With --journal they are stored there, and survive this process. If it is in
+PostgreSQL, `headwater worker` drives them, any number of servers can serve
+them, and only the workers need the providers' keys."""
 EXAMPLES = """\
 examples:
   headwater serve                              the demo, on localhost:8000
   headwater serve harbour:pilot tides:team     your own agents
   headwater serve harbour:pilot --reload       restart when a file changes
   headwater serve harbour:pilot --host 0.0.0.0 --token
+  headwater serve harbour:pilot --journal postgresql://headwater@db/runs
 
 If other machines can reach the server, every client must send a token. Set it
 in HEADWATER_TOKEN, with at least 32 characters, because options are visible in
@@ -68,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_on_disconnect,
         help="for runs without readers: continue, cancel, or seconds to wait",
     )
+    add_journal(parser)
     add_who_may_ask(parser)
 
 
@@ -93,7 +100,7 @@ def execute(asked: argparse.Namespace) -> int:
         import uvicorn
     except ImportError as error:
         raise UsageError("headwater serve needs uvicorn.", hint='pip install "headwater[web]".') from error
-    settings = _settings(asked, token_of(asked))
+    settings = _settings(asked, token_of(asked), _journal(asked))
     members = _members(settings["members"])
     app = make_app(settings, members)  # also with --reload, so that an error is reported here, once
     begin_logging()
@@ -106,6 +113,18 @@ def execute(asked: argparse.Namespace) -> int:
         else:
             server.run(sockets=[listener])
     return 0
+
+
+def _journal(asked: argparse.Namespace) -> str | None:
+    """Returns the journal, if one is named. Raises UsageError if an option does not fit it."""
+    stays = asked.on_disconnect in (None, "continue")
+    if not asked.journal and not (os.environ.get(VARIABLE) and asked.members and stays):
+        return None
+    if not stays:
+        raise UsageError("Runs of a journal continue without readers.", hint="Leave out --on-disconnect.")
+    if not asked.members:
+        raise UsageError("The demo has no journal.", hint="Name your own agents, or leave out --journal.")
+    return journal_of(asked)
 
 
 def _config(app: Any, asked: argparse.Namespace) -> uvicorn.Config:
@@ -138,7 +157,7 @@ def app_of_the_environment() -> Router:
     return make_app(settings, _members(settings["members"]))
 
 
-def _settings(asked: argparse.Namespace, token: str | None) -> dict[str, Any]:
+def _settings(asked: argparse.Namespace, token: str | None, journal: str | None) -> dict[str, Any]:
     """Encodes the members and the access settings as JSON."""
     return {
         "members": asked.members,
@@ -148,6 +167,7 @@ def _settings(asked: argparse.Namespace, token: str | None) -> dict[str, Any]:
         "origins": asked.origin,
         "hosts": [asked.host, *asked.allow_host],
         "reload": asked.reload,
+        "journal": journal,
     }
 
 
@@ -160,7 +180,9 @@ def make_app(settings: dict[str, Any], members: Sequence[Runnable]) -> Router:
 
     guard = Guard(hosts=settings["hosts"], origins=settings["origins"], token=settings["token"])
     limits = Limits(grace_seconds=0.0 if settings["reload"] else GRACE_SECONDS)
-    site = Site(members, on_disconnect=settings["on_disconnect"], limits=limits, guard=guard)
+    site = Site(
+        members, on_disconnect=settings["on_disconnect"], limits=limits, guard=guard, journal=settings["journal"]
+    )
     return router_of(site, page=settings["page"])
 
 
@@ -196,6 +218,10 @@ def _told(
     lines = [f"serving {', '.join(names)} on {address}/{fragment} (Ctrl-C stops it)"]
     if settings["token"] is None and not is_loopback(asked.host):
         lines.append("anyone who can reach this machine can use it: there is no token.")
+    if settings["journal"] is not None:
+        from headwater.journal.addresses import shown
+
+        lines.append(f"runs are stored in {shown(settings['journal'])}.")
     if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "1"):
         lines.append("one process serves, because runs are kept in its memory: WEB_CONCURRENCY is not used.")
     return lines

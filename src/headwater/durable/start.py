@@ -21,7 +21,7 @@ from headwater.events.messages import Message
 from headwater.journal.retention import Duration, Retention, retention_of
 from headwater.journal.run_log import Request
 
-__all__ = ("started",)
+__all__ = ("request_of", "started", "store")
 
 
 def started(
@@ -51,11 +51,47 @@ def started(
             f"{member.name!r} has no journal, so a run of it cannot be started without a reader.",
             hint='Set one: Agent(journal="sqlite:///runs.db"), or set HEADWATER_JOURNAL.',
         )
+    home = home_of(url)
+    request = request_of(
+        home,
+        member,
+        task,
+        context=context,
+        history=history,
+        thread=thread,
+        queue=queue,
+        priority=priority,
+        not_before=not_before,
+        labels=labels,
+        keep=keep,
+        options=options,
+    )
+    loop = driving_loop()
+    return either(home, lambda: _start(home, request, key, when_busy, loop))
+
+
+def request_of(
+    home: Home,
+    member: Drivable,
+    task: Sequence[Message],
+    *,
+    context: Any = None,
+    history: Sequence[Message] = (),
+    thread: str | None = None,
+    queue: str = "default",
+    priority: int = 0,
+    not_before: float | None = None,
+    labels: Mapping[str, str] | None = None,
+    keep: Duration | Retention = None,
+    options: Mapping[str, Any],
+) -> Request:
+    """Returns the request of a run of that member, which this process knows from now on.
+
+    Raises ConfigurationError if something has no JSON form, or another agent has the name.
+    """
     asked = asked_of(task, history=history, context=context, options=options)
     asked.run_options()
-    home = home_of(url)
     home.members.add(member)
-    loop = driving_loop()
     request = Request(
         agent=member.name,
         body=asked.encode(),
@@ -65,8 +101,14 @@ def started(
         not_before=not_before,
         labels=dict(labels or {}),
     )
-    request = retention_of(keep).applied(request)
-    return either(home, lambda: _start(home, request, key, when_busy, loop))
+    return retention_of(keep).applied(request)
+
+
+async def store(home: Home, run: str, request: Request) -> None:
+    """Stores a new run under that id and has it driven. Raises ThreadBusy, JournalUnavailable."""
+    log = await home.log()
+    await log.create(run, request)
+    _submit(home, run, request, driving_loop())
 
 
 async def _start(
@@ -81,12 +123,16 @@ async def _start(
     info = None if created.new else await log.info(created.run)
     if info is None or info.state == "queued":  # a started run is found by the search for due runs
         stands = request if info is None else info.request
-        home.submit(
-            created.run,
-            stands.agent,
-            queue=stands.queue,
-            on=loop,
-            not_before=stands.not_before,
-            priority=stands.priority,
-        )
+        _submit(home, created.run, stands, loop)
     return RunRef(home, created.run, new=created.new)
+
+
+def _submit(home: Home, run: str, request: Request, loop: asyncio.AbstractEventLoop | None) -> None:
+    home.submit(
+        run,
+        request.agent,
+        queue=request.queue,
+        on=loop,
+        not_before=request.not_before,
+        priority=request.priority,
+    )

@@ -30,6 +30,7 @@ STATUS: Final[dict[str, int]] = {
     "too_many_runs": 429,
     "internal": 500,
     "not_configured": 500,
+    "not_stored": 503,
     "shutting_down": 503,
     "too_many_readers": 503,
 }

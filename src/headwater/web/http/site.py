@@ -63,8 +63,9 @@ class Site:
         owner: Owner | None = None,
         limits: Limits | None = None,
         guard: Guard | None = None,
+        journal: str | None = None,
     ) -> None:
-        self.manager = Manager(members, limits=limits)
+        self.manager = Manager(members, limits=limits, journal=journal)
         self.on_disconnect = checked_on_disconnect(on_disconnect)
         self.guard = guard or Guard()
         self._owner = owner

@@ -6,16 +6,18 @@ Owns the responses of these routes. `bodies` owns the schemas of requests, `wire
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from headwater.errors import (
-    InvalidRecord,
-)
+from headwater.durable.asked import Asked
+from headwater.errors import InvalidRecord
+from headwater.events.messages import Message
 from headwater.events.results import Results
+from headwater.journal.run_log import RunInfo
 from headwater.web.http.answers import StreamAnswer, json_answer
 from headwater.web.http.bodies import (
     Answering,
@@ -76,11 +78,14 @@ class NativeRoutes:
             raise Problem("bad_request", f"state must be one of {', '.join(STATES)}.", param="state")
         limit = number("limit", query.get("limit"), PAGE, least=1, most=MOST) or PAGE
         agent, before = query.get("agent"), query.get("before")
-        found = [*self.manager.runs(caller, agent=agent, state=state)]  # type: ignore[arg-type]
+        if (durable := self.manager.durable) is not None:
+            found = await durable.listed(caller, agent=agent, state=state, before=before, limit=limit)
+            return json_answer({"runs": [outline_of(info) for info in found]})
+        here = [*self.manager.runs(caller, agent=agent, state=state)]  # type: ignore[arg-type]
         if before is not None:
             since = self.manager.get(before, caller).started_at
-            found = [live for live in found if live.started_at < since]
-        return json_answer({"runs": [outline(live) for live in found[:limit]]})
+            here = [live for live in here if live.started_at < since]
+        return json_answer({"runs": [outline(live) for live in here[:limit]]})
 
     # --- starting and reading
 
@@ -94,21 +99,22 @@ class NativeRoutes:
         place = f"{request.url.path.rstrip('/')}/{live.id}"
         if wire is not None:
             return StreamAnswer(self.manager, live, wire, headers={"location": place})
+        await self.manager.stored(live)
         begun = {"run_id": live.id, "agent": live.agent, "events": f"{place}/events", "state": live.state}
         return json_answer(begun, 201, {"location": place})
 
-    def _run(self, request: Request, caller: str | None) -> LiveRun:
-        return self.manager.get(request.path_params["id"], caller)
+    async def _run(self, request: Request, caller: str | None, *, position: int = 0) -> LiveRun:
+        return await self.manager.find(request.path_params["id"], caller, position=position)
 
     async def run(self, request: Request, caller: str | None) -> Response:
         """Returns the state and result of a run."""
-        return json_answer(whole(self._run(request, caller)))
+        return json_answer(whole(await self._run(request, caller)))
 
     async def events(self, request: Request, caller: str | None) -> Response:
         """Streams a run's events until its end, from the start or after a given event."""
-        live = self._run(request, caller)
         query = request.query_params
         at = position(request.headers.get("last-event-id", query.get("after")))
+        live = await self._run(request, caller, position=at)
         agent = query.getlist("agent")
         depth = number("depth", query.get("depth"), None, most=1000)
         final = query.get("final_only", "false")
@@ -131,28 +137,28 @@ class NativeRoutes:
     async def cancel(self, request: Request, caller: str | None) -> Response:
         """Stops a run."""
         await self.site.body(request)
-        live = self._run(request, caller)
+        live = await self._run(request, caller)
         stopped = live.cancel()
         return json_answer({"run_id": live.id, "state": live.state}, 202 if stopped else 200)
 
     async def say(self, request: Request, caller: str | None) -> Response:
         """Sends messages to an active run, which are added before its next model request."""
         asked = decoded(await self.site.body(request), Saying)
-        live = self._run(request, caller)
+        live = await self._run(request, caller)
         self.actions.say(live, asked, caller)
         return json_answer({"run_id": live.id, "state": live.state}, 202)
 
     async def answer(self, request: Request, caller: str | None) -> Response:
         """Answers a tool's question."""
         asked = decoded(await self.site.body(request), Answering)
-        live = self._run(request, caller)
+        live = await self._run(request, caller)
         self.actions.answer(live, asked, caller)
         return json_answer({"run_id": live.id, "state": live.state}, 202)
 
     async def approve(self, request: Request, caller: str | None) -> Response:
         """Approves or denies a call that waits for approval."""
         asked = decoded(await self.site.body(request), Approving)
-        live = self._run(request, caller)
+        live = await self._run(request, caller)
         self.actions.approve(live, asked, caller)
         return json_answer({"run_id": live.id, "state": live.state}, 202)
 
@@ -195,9 +201,29 @@ def outline(live: LiveRun) -> dict[str, Any]:
     }
 
 
+def outline_of(info: RunInfo) -> dict[str, Any]:
+    """Describes a run of the journal in a list."""
+    try:
+        task = Asked.decode(bytes(info.request.body)).task
+    except InvalidRecord:
+        task = ()
+    return {
+        "run_id": info.run,
+        "agent": info.request.agent,
+        "state": info.state,
+        "seq": info.end - 1,
+        "started": info.created_at,
+        "ended": info.ended_at,
+        "title": _start_of(task),
+    }
+
+
 def _title(live: LiveRun) -> str:
     """Returns the start of the run's input."""
-    asked = live.log.started.input if live.log.started is not None else ()
+    return _start_of(live.log.started.input if live.log.started is not None else ())
+
+
+def _start_of(asked: Sequence[Message]) -> str:
     return " ".join(" ".join(message.text for message in asked)[: 4 * TITLE].split())[:TITLE]
 
 

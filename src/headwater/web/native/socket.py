@@ -58,11 +58,11 @@ class Conversation(SocketTalk):
         except Exception:
             return {"id": number, **self.site.broken(self.socket).body()}
 
-    def _run(self, asked: dict[str, Any]) -> LiveRun:
+    async def _run(self, asked: dict[str, Any]) -> LiveRun:
         run = asked.pop("run", None)
         if not isinstance(run, str):
             raise Problem("bad_request", "run is missing.", hint='Send {"run": its id}.', param="run")
-        return self.manager.get(run, self.caller)
+        return await self.manager.find(run, self.caller)
 
     async def _start(self, asked: dict[str, Any]) -> dict[str, Any]:
         self.check_room()
@@ -71,7 +71,7 @@ class Conversation(SocketTalk):
         return outline(live)
 
     async def _attach_to(self, asked: dict[str, Any]) -> dict[str, Any]:
-        live = self._run(asked)
+        live = await self._run(asked)
         wanted = fitting(asked, Attaching)
         if live.id in self.telling:
             raise Problem("bad_request", "The run is already attached.", hint="Detach it first.", param="run")
@@ -81,7 +81,7 @@ class Conversation(SocketTalk):
         return {**outline(live), **({"reset": True} if reset else {})}
 
     async def _detach(self, asked: dict[str, Any]) -> dict[str, Any]:
-        live = self._run(asked)
+        live = await self._run(asked)
         fitting(asked, _Nothing)
         task = self.telling.pop(live.id, None)
         if task is not None:
@@ -90,23 +90,23 @@ class Conversation(SocketTalk):
         return outline(live)
 
     async def _cancel(self, asked: dict[str, Any]) -> dict[str, Any]:
-        live = self._run(asked)
+        live = await self._run(asked)
         fitting(asked, _Nothing)
         live.cancel()
         return outline(live)
 
     async def _steer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        live = self._run(asked)
+        live = await self._run(asked)
         self._actions.say(live, fitting(asked, Saying), self.caller)
         return outline(live)
 
     async def _approve(self, asked: dict[str, Any]) -> dict[str, Any]:
-        live = self._run(asked)
+        live = await self._run(asked)
         self._actions.approve(live, fitting(asked, Approving), self.caller)
         return outline(live)
 
     async def _answer(self, asked: dict[str, Any]) -> dict[str, Any]:
-        live = self._run(asked)
+        live = await self._run(asked)
         self._actions.answer(live, fitting(asked, Answering), self.caller)
         return outline(live)
 

@@ -95,7 +95,7 @@ class PageRoutes:
 
     async def saved(self, request: Request, caller: str | None) -> Response:
         """Sends the run so far as one page that plays without a network."""
-        live = self.site.manager.get(request.path_params["id"], caller)
+        live = await self.site.manager.find(request.path_params["id"], caller)
         page = saved_page(live.log[at] for at in range(live.visible))
         headers = {
             "content-disposition": f'attachment; filename="{live.id}.html"',

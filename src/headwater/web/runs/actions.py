@@ -51,6 +51,13 @@ class Actions:
             given = checked_on_disconnect(asked)
         except ConfigurationError as error:
             raise Problem("bad_request", error.message, hint=error.hint, param="on_disconnect") from None
+        if self.manager.durable is not None and given not in (None, "continue"):
+            raise Problem(
+                "bad_request",
+                "Runs of this server continue without readers.",
+                hint="Leave out on_disconnect, and cancel the run to stop it.",
+                param="on_disconnect",
+            )
         for one in (given, self._on_disconnect):
             if one is not None:
                 return one

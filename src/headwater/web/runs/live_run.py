@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 from headwater.errors import LimitExceeded, RunTimeout
 from headwater.events import RunFailed, RunFinished, tree_response
 from headwater.events.questions import Question
+from headwater.runtime.from_log import DrivenElsewhere
 from headwater.web.limits import WORK_SECONDS, WRITE_BYTES, Limits
 from headwater.web.runs.kept_log import KeptLog
 from headwater.web.wires.wire import Block, Frames, Map, Wire
@@ -55,6 +56,10 @@ class LiveRun:
         ended: Callable[[LiveRun], None],
         led: bool = False,
     ) -> None:
+        self.followed = isinstance(run, DrivenElsewhere)
+        """Whether another process drives the run, or may: then leaving it does not cancel it."""
+        self.error: BaseException | None = None
+        """Why it ended without an event."""
         self.id = run.id
         self.agent = agent
         self.owner = owner
@@ -118,6 +123,9 @@ class LiveRun:
         if not events:
             await run.settle()
             return False
+        if run.resets:  # the journal was restored from a backup: readers start again, with another LiveRun
+            run.abort("shutdown")
+            return False
         append = run.append
         for event in events:
             if (wait := append(event)) is not None:
@@ -132,6 +140,8 @@ class LiveRun:
 
     def _finish(self) -> None:
         self._run_clock(going=False)
+        if self._run is not None:
+            self.error = self._run.error
         self._run = None
         self.over = True
         if self._grace is not None:
@@ -156,7 +166,7 @@ class LiveRun:
             self._work_left = max(0.0, self._clock.when() - self._loop.time())
             self._clock.cancel()
             self._clock = None
-        if going:
+        if going and not self.followed:
             self._clock = self._loop.call_later(self._work_left, self._worked_too_long)
 
     def _worked_too_long(self) -> None:
@@ -209,6 +219,10 @@ class LiveRun:
         """Cancels the run. Returns False if it is over."""
         if self._run is None:
             return False
+        if self.followed and by != "caller":
+            if by == "shutdown":
+                self._run.abort(by)
+            return True
         self._run.cancel(by)
         self._drive_unled()
         return True
@@ -247,7 +261,7 @@ class LiveRun:
         if self.leader is reading and self._run is not None:
             self._run.cancel("left")
             self._rest = self._begin_driving(self._run)  # the run continues, or finishes, without a reader
-        if self.readings or self._run is None or self.on_disconnect == "continue":
+        if self.readings or self._run is None or self.followed or self.on_disconnect == "continue":
             return
         if self.on_disconnect == "cancel":
             self._run.cancel("left")
@@ -255,6 +269,11 @@ class LiveRun:
             # People need longer than a reader who reconnects.
             seconds = max(self.on_disconnect, WORK_SECONDS) if self._run.waiting else self.on_disconnect
             self._grace = self._loop.call_later(seconds, self.cancel, "left")
+
+    async def reaches(self, position: int) -> None:
+        """Waits until that many events are visible, or the run is over."""
+        while self.visible < position and not self.over:
+            await self.news()
 
     def frames(self, wire: Wire) -> Frames | None:
         """Returns the shared frames of the wire, up to date; None until a reader has caught up with a long run."""

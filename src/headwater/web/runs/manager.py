@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from headwater.agents.agent import Agent
 from headwater.agents.runnable import Runnable
@@ -28,6 +28,10 @@ from headwater.web.problems import Problem
 from headwater.web.runs.live_run import LiveRun, OnDisconnect, Reading, State
 from headwater.web.wires.wire import Wire
 
+if TYPE_CHECKING:
+    from headwater.durable.followed import Followed
+    from headwater.web.runs.durable_runs import DurableRuns
+
 __all__ = ("Manager", "checked_members", "checked_on_disconnect")
 
 _Conversation: TypeAlias = tuple[str | None, str, str]
@@ -40,9 +44,17 @@ class Manager:
     It belongs to the event loop in which the first run starts. Raises ConfigurationError.
     """
 
-    def __init__(self, members: Iterable[Runnable], *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, members: Iterable[Runnable], *, limits: Limits | None = None, journal: str | None = None
+    ) -> None:
         self.members = checked_members(members)
         self.limits = limits or Limits()
+        self.durable: DurableRuns | None = None
+        """The runs of the journal; None: runs are kept in this process's memory."""
+        if journal is not None:
+            from headwater.web.runs.durable_runs import DurableRuns
+
+            self.durable = DurableRuns(journal, self.members.values())
         self.draining = False
         """Whether the server is shutting down and starts no new runs."""
         self.stopped = asyncio.Event()
@@ -82,6 +94,8 @@ class Manager:
         """
         member = self.member(agent)
         self._check_room(owner)
+        if self.durable is not None:
+            return self._submit(self.durable, member, task, owner=owner, thread=thread, history=history, **options)
         conversation = None
         if isinstance(member, Agent):
             if thread is not None:
@@ -109,6 +123,66 @@ class Manager:
         self._going[live.id] = live
         if conversation is not None:
             self._talking[conversation] = live
+        return live
+
+    def _submit(
+        self,
+        durable: DurableRuns,
+        member: Any,
+        task: Sequence[Message] | str,
+        *,
+        owner: str | None,
+        thread: str | None,
+        history: Sequence[Message],
+        **options: Any,
+    ) -> LiveRun:
+        """Starts a run of the journal, which continues without readers."""
+        said = [Message.user(task)] if isinstance(task, str) else list(task)
+        if not isinstance(member, Agent):
+            if thread is not None:
+                raise Problem("bad_request", f"{member.name!r} does not keep conversations.", hint="Leave out thread.")
+            said, history = [*history, *said], ()
+        try:
+            run = durable.submit(member, said, owner=owner, thread=thread, history=history, options=options)
+        except HeadwaterError as error:
+            raise Problem("bad_request", error.message, hint=error.hint) from error
+        return self._follow(run, member.name, owner)
+
+    def _follow(self, run: Followed, agent: str, owner: str | None) -> LiveRun:
+        live = LiveRun(run, agent=agent, owner=owner, on_disconnect="continue", limits=self.limits, ended=self._ended)
+        self._going[live.id] = live
+        return live
+
+    async def stored(self, live: LiveRun) -> None:
+        """Waits until the journal has the run, if there is one. Raises Problem if it could not be stored."""
+        from headwater.web.runs.durable_runs import Submitted, unavailable
+
+        if isinstance(live.run, Submitted):
+            storing: asyncio.Future[Any] = asyncio.ensure_future(live.run.stored.wait())
+            await asyncio.wait({storing, live.task}, return_when=asyncio.FIRST_COMPLETED)
+            if not storing.done():
+                storing.cancel()
+                raise unavailable(live.error or HeadwaterError("The run could not be stored."))
+
+    async def find(self, id: str, owner: str | None = None, *, position: int = 0) -> LiveRun:
+        """Returns the owner's run with that id, also one of the journal that was started elsewhere.
+
+        A run that is read from the journal has caught up with what was stored, if `position` lies past what is
+        visible here. Raises Problem, the same for another owner's run as for no run.
+        """
+        durable = self.durable
+        try:
+            live = self.get(id, owner)
+        except Problem:
+            if durable is None:
+                raise
+            info, run = await durable.find(id, owner)
+            live = self._going.get(id) or self._follow(run, info.request.agent, owner)
+            live.started_at = info.created_at
+            await live.reaches(info.end)
+        if durable is not None and live.followed and position > live.visible:
+            there = await durable.info(id)
+            await live.reaches(min(position, there.end if there is not None else 0))
         return live
 
     def member(self, name: str | None) -> Any:
@@ -208,6 +282,8 @@ class Manager:
 
     def _ended(self, live: LiveRun) -> None:
         self._going.pop(live.id, None)
+        if live.followed and live.log.end is None:
+            return  # this server stopped reading it: it is found in the journal again
         for conversation in [one for one, other in self._talking.items() if other is live]:
             del self._talking[conversation]
         self._kept[live.id] = (live, asyncio.get_running_loop().time())
@@ -235,6 +311,9 @@ class Manager:
     async def shutdown(self) -> None:
         """Starts no new runs, and cancels active ones after a grace period. Returns when all have ended."""
         self.draining = True
+        for live in [*self._going.values()]:
+            if live.followed:  # it continues elsewhere, and its readers on another server
+                live.cancel("shutdown")
         tasks = [live.task for live in self._going.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=self.limits.grace_seconds)

@@ -1,0 +1,92 @@
+"""`headwater runs approve`, `deny` and `cancel`: what people say to a run of a journal, from any machine.
+
+The agent is not needed: the answer goes into the run's inbox, and the process that drives the run reads it there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from headwater.cli.named_journal import add_journal, journal_of
+
+__all__ = ("add_actions", "answer_run", "cancel_run")
+
+
+def add_actions(actions: Any) -> None:
+    """Adds the actions to the subparsers of `headwater runs`."""
+    for name in ("approve", "deny"):
+        say = actions.add_parser(name, help=f"{name} a call of a run in a journal")
+        say.add_argument("run", metavar="RUN", help="the run's id")
+        say.add_argument("question", metavar="QUESTION", nargs="?", help="the question's id, if several are open")
+        say.add_argument("--note", metavar="TEXT", default="", help="a note for the model")
+        say.add_argument("--by", metavar="NAME", help="who decides (default: the user)")
+        add_journal(say)
+    cancel = actions.add_parser("cancel", help="cancel a run in a journal")
+    cancel.add_argument("run", metavar="RUN", help="the run's id")
+    add_journal(cancel)
+
+
+def answer_run(asked: argparse.Namespace) -> int:
+    """Answers the open approval of the run. Raises UsageError if it is not clear which."""
+    import asyncio
+    import getpass
+
+    from headwater.cli.output import tell
+    from headwater.durable.drive import whole_log
+    from headwater.durable.inbox import answer_body, asked_in
+    from headwater.errors import RunEnded, UsageError
+    from headwater.events.questions import Answer, Question
+    from headwater.journal.opening import open_journal
+    from headwater.journal.run_log import answer
+
+    url = journal_of(asked)
+
+    async def say() -> str:
+        log = await open_journal(url)
+        try:
+            info = await log.info(asked.run)
+            if info.over:
+                raise RunEnded(f"The run {asked.run} is {info.state}.", hint="Nothing waits for an answer.")
+            open_ = [Question.of(one) for one in asked_in(await whole_log(log, asked.run)).values()]
+            wanted = [one for one in open_ if one.kind == "approval" and asked.question in (None, one.id)]
+            if len(wanted) != 1:
+                raise UsageError(_which(asked, [one.id for one in open_ if one.kind == "approval"]))
+            given = Answer(allowed=asked.action == "approve", note=asked.note, by=asked.by or getpass.getuser())
+            await answer(log, asked.run, wanted[0].id, answer_body(given, "approval"))
+            return wanted[0].id
+        finally:
+            await log.close()
+
+    question = asyncio.run(say())
+    tell(f"{'approved' if asked.action == 'approve' else 'denied'} {question} of {asked.run}.")
+    return 0
+
+
+def _which(asked: argparse.Namespace, open_: list[str]) -> str:
+    if not open_:
+        return f"No call of {asked.run} waits for approval."
+    if asked.question is not None:
+        return f"No open approval of {asked.run} has the id {asked.question}. Open: {', '.join(open_)}."
+    return f"Several calls of {asked.run} wait for approval. Name one: {', '.join(open_)}."
+
+
+def cancel_run(asked: argparse.Namespace) -> int:
+    """Cancels the run. Raises UnknownRun, RunEnded."""
+    import asyncio
+
+    from headwater.cli.output import tell
+    from headwater.journal.opening import open_journal
+
+    url = journal_of(asked)
+
+    async def say() -> None:
+        log = await open_journal(url)
+        try:
+            await log.post(asked.run, "cancel", f"{asked.run}/cancel", b"null")
+        finally:
+            await log.close()
+
+    asyncio.run(say())
+    tell(f"cancelled {asked.run}.")
+    return 0

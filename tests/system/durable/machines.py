@@ -1,0 +1,141 @@
+"""Servers and workers on one PostgreSQL, started by the documented commands, each a process that may be killed.
+
+Owns the processes; they end with `Machines`. A machine here is a process of its own, and knows the others from the
+database alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import httpx
+
+from headwater.events import Event, decode
+from tests.cli.commands import started
+from tests.support.paths import ROOT
+from tests.support.served import sent_events
+
+__all__ = ("CREW", "Machines", "Reader", "owner_pid")
+
+CREW: Final = [f"tests.support.crew:{name}" for name in ("sleeper", "talker", "cashier", "fleet")]
+
+PATIENCE: Final = 60.0
+"""Seconds for what has to happen; nothing waits this long when all is well."""
+
+_ADDRESS: Final = re.compile(r"on (http://\S+?)/ ")
+
+
+class Machines:
+    """The processes of one journal."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._running: list[subprocess.Popen[bytes]] = []
+
+    def _start(self, *line: str, ready: str) -> tuple[subprocess.Popen[bytes], str]:
+        process = started(*line, env={"HEADWATER_JOURNAL": self.url}, cwd=ROOT)
+        self._running.append(process)
+        assert process.stderr is not None
+        for said in process.stderr:
+            if ready in said.decode():
+                return process, said.decode()
+        raise AssertionError(f"{line[0]} ended with {process.wait()}")
+
+    def web(self) -> tuple[subprocess.Popen[bytes], str]:
+        """Starts a server; returns it and its address."""
+        process, said = self._start("serve", *CREW, "--port", "0", ready="serving")
+        found = _ADDRESS.search(said)
+        assert found is not None, said
+        return process, found[1]
+
+    def worker(self, *options: str) -> subprocess.Popen[bytes]:
+        """Starts a worker."""
+        return self._start("worker", *CREW, *options, ready="drives")[0]
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """Kills a process as a crash does."""
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+    def stop(self) -> None:
+        """Ends all."""
+        for process in self._running:
+            process.kill()
+            process.communicate()
+
+
+class Reader:
+    """A browser's part: it reads one run, from one server or another, and continues after the last event."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.events: list[Event] = []
+        self.resets = 0
+
+    @classmethod
+    def start(cls, web: str, agent: str, task: str) -> Reader:
+        """Starts a run on that server."""
+        answer = httpx.post(f"{web}/runs", json={"agent": agent, "input": task}, timeout=PATIENCE, trust_env=False)
+        assert answer.status_code == 201, answer.text
+        return cls(answer.json()["run_id"])
+
+    def read(self, web: str) -> Iterator[Event]:
+        """Reads from that server until the run ends, or the connection breaks."""
+        headers = {"accept": "text/event-stream"}
+        if self.events:
+            headers["last-event-id"] = str(self.events[-1].seq)
+        place = f"{web}/runs/{self.run}/events"
+        with (
+            contextlib.suppress(httpx.TransportError),
+            httpx.stream("GET", place, headers=headers, timeout=PATIENCE, trust_env=False) as answer,
+        ):
+            assert answer.status_code in (200, 204), answer.status_code
+            text = ""
+            for part in answer.iter_text():
+                text += part
+                whole, found, text = text.rpartition("\n\n")
+                for sent in sent_events(whole + found):
+                    if sent.event == "reset":
+                        self.resets += 1
+                    elif sent.id is not None:
+                        event = decode(sent.data.encode())
+                        self.events.append(event)
+                        yield event
+
+    @property
+    def over(self) -> bool:
+        """Whether the run's end was read."""
+        last = self.events[-1] if self.events else None
+        return last is not None and last.type in ("run.finished", "run.failed", "run.cancelled") and len(last.path) == 1
+
+    def to_the_end(self, web: str) -> list[Event]:
+        """Reads, and reconnects, until the run is over."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.over:
+            assert time.monotonic() < deadline, "the run has not ended"
+            for _ in self.read(web):
+                pass
+        return self.events
+
+
+def owner_pid(url: str, run: str) -> int:
+    """The process that drives the run, as `headwater workers` and the journal say."""
+    import asyncio
+
+    from headwater.journal import open_journal
+
+    async def ask() -> int:
+        log = await open_journal(url)
+        try:
+            owner = (await log.info(run)).owner
+            return next(worker.pid for worker in await log.workers() if worker.id == owner)
+        finally:
+            await log.close()
+
+    return asyncio.run(ask())
