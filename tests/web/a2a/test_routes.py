@@ -22,6 +22,8 @@ from starlette.requests import HTTPConnection
 from headwater import Agent, SequentialWorkflow, ToolContext, tool
 from headwater.backends.offline import Call
 from headwater.web import api_router, router
+from headwater.web.a2a.failures import Refused
+from headwater.web.a2a.routes import _states
 from headwater.web.http.guard import Guard
 from headwater.web.http.site import Site
 from headwater.web.routing import router_of
@@ -375,3 +377,9 @@ def test_returning_at_once_does_not_wait() -> None:
             assert next(site.manager.runs()).state == "cancelled"
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("status", [{}, [], 1, True, "TASK_STATE_UNHEARD_OF"])
+def test_a_status_that_is_no_state_is_refused(status: Any) -> None:
+    with pytest.raises(Refused):
+        _states(status)
