@@ -346,9 +346,8 @@ def _states(given: Any) -> set[str]:
     """The states of runs that a state of the protocol selects: all where none is given. Raises Problem."""
     if given in (None, "", "TASK_STATE_UNSPECIFIED"):
         return {*STATES}
-    if not isinstance(given, str) or given not in (
-        known := {*STATES.values(), "TASK_STATE_REJECTED", "TASK_STATE_AUTH_REQUIRED"}
-    ):
+    known = {*STATES.values(), "TASK_STATE_REJECTED", "TASK_STATE_AUTH_REQUIRED"}
+    if not isinstance(given, str) or given not in known:
         hint = f"Send one of {', '.join(sorted(known))}."
         raise Refused("invalid_params", f"There is no state {str(given)[:40]!r}.", hint=hint)
     return {ours for ours, theirs in STATES.items() if theirs == given}
