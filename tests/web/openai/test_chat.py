@@ -9,7 +9,7 @@ from typing import Any
 from headwater.events import ErrorInfo, Event, RunCancelled, RunFailed, RunFinished
 from headwater.events.messages import Usage
 from headwater.testing import check_surface, sample_logs
-from headwater.web.openai.chat import DONE, chat_wire, completion, usage_of
+from headwater.web.openai.chat import DONE, WAITS, chat_wire, completion, usage_of
 from headwater.web.openai.failures import failure
 from headwater.web.wires.voice import Voice
 
@@ -17,6 +17,7 @@ from headwater.web.wires.voice import Voice
 def chunks(log: Iterable[Event], *, usage: bool = False) -> list[Any]:
     of = chat_wire("writer", usage=usage).make()
     data = b"".join(map(of, log)).decode()
+    data = data.replace(WAITS.decode(), "")
     frames = [frame.removeprefix("data: ") for frame in data.split("\n\n") if frame]
     assert all(line.startswith("data: ") for line in data.splitlines() if line)  # no id, no retry, no name
     return [frame if frame == "[DONE]" else json.loads(frame) for frame in frames]

@@ -11,6 +11,7 @@ from headwater import Answer, tool
 from headwater.backends.offline import Call, Say
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished
 from headwater.testing import check_surface, sample_logs
+from headwater.web.openai.chat import WAITS
 from headwater.web.openai.responses import response_id, response_of, responses_wire, run_id
 from headwater.web.wires.voice import Voice
 from tests.support.streams import log_of, scripted
@@ -20,7 +21,7 @@ ENDS = (RunFinished, RunFailed, RunCancelled)
 
 def events(log: Iterable[Event], **asked: Any) -> list[dict[str, Any]]:
     of = responses_wire("writer", **asked).make()
-    frames = b"".join(map(of, log)).decode().split("\n\n")
+    frames = b"".join(map(of, log)).decode().replace(WAITS.decode(), "").split("\n\n")
     told = []
     for frame in frames:
         lines = dict(line.split(": ", 1) for line in frame.splitlines())

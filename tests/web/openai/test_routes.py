@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+import pytest
 
+from headwater import tool
+from headwater.backends.offline import Call, Say
+from headwater.events.questions import Question
 from headwater.web import Limits, router
 from headwater.web.http.guard import Guard
 from headwater.web.http.site import Site
@@ -79,6 +84,71 @@ def test_a_waiting_client_that_disconnects_ends_the_run() -> None:
                 runs = (await server.client.get("/runs")).json()["runs"]
 
     against(router(paced("a", 1000, 0.02)), test)
+
+
+@tool(approval=True)
+async def send(to: str) -> str:
+    """Send it."""
+    return f"sent to {to}"
+
+
+def sender(**more: Any) -> Any:
+    return speaker("a", [Say("I send it. "), Call("send", {"to": "ann"})], "Done.", tools=[send], **more)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_a_run_that_waits_for_people_is_an_error_and_goes_on_waiting(path: str, stream: bool) -> None:
+    async def test(server: Served) -> None:
+        answer = await server.client.post(path, json={**ASK, "input": "Hi", "stream": stream}, timeout=20)
+        run = answer.headers["headwater-run"]
+        if stream:
+            *_, last, done = [line for line in answer.text.splitlines() if line.startswith("data: ")]
+            assert done == "data: [DONE]"
+            told = json.loads(last.removeprefix("data: "))
+            message = told.get("response", told)["error"]["message"]
+            assert "send" in answer.text
+            assert told.get("type") == (None if "chat" in path else "response.failed")
+        else:
+            message = answer.json()["error"]["message"]
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, "approval_needed")
+            assert answer.headers["x-should-retry"] == "false"
+        state = (await server.client.get(f"/runs/{run}")).json()
+        (question,) = state["waiting"]
+        assert state["state"] == "waiting"
+        assert f"POST /runs/{run}/approve" in message
+        assert f"send ({question['id']})" in message
+        body = {"approval": question["id"], "allowed": True}
+        assert (await server.client.post(f"/runs/{run}/approve", json=body)).status_code == 202
+        await server.client.get(f"/runs/{run}/events")
+        assert (await server.client.get(f"/runs/{run}")).json()["text"] == "Done."
+
+    against(router(sender()), test)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses"])
+def test_an_approver_of_the_agent_is_waited_for(path: str, stream: bool) -> None:
+    async def approve(question: Question) -> bool:
+        await asyncio.sleep(0.05)
+        return True
+
+    async def test(server: Served) -> None:
+        answer = await server.client.post(path, json={**ASK, "input": "Hi", "stream": stream}, timeout=20)
+        assert answer.status_code == 200
+        assert "Done" in answer.text
+        assert 'error":{' not in answer.text
+
+    against(router(sender(approver=approve)), test)
+
+
+def test_a_response_in_the_background_waits_for_people() -> None:
+    async def test(server: Served) -> None:
+        body = {"model": "a", "input": "Hi", "background": True}
+        answer = (await server.client.post("/v1/responses", json=body)).json()
+        assert answer["status"] == "in_progress"
+
+    against(router(sender()), test)
 
 
 def test_a_response_is_its_callers() -> None:

@@ -151,8 +151,12 @@ class StreamAnswer(Response):
             await send({"type": "http.response.body", "body": data, "more_body": True})
             if last:
                 end = (end + data)[-len(last) :]
-                if end == last:
+                if end == last and await self.ends(send):
                     return
+
+    async def ends(self, send: Send) -> bool:
+        """Called after the wire's `last` bytes: whether the stream ends here. It may send more before."""
+        return True
 
     def left(self, *, complete: bool) -> None:
         """Called when the reader has left; `complete` says whether it received the whole stream."""

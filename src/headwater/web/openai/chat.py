@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from headwater.events import Event, RunCancelled, RunFailed, RunFinished, TextDelta
+from headwater.events import Event, RunCancelled, RunFailed, RunFinished, RunWaiting, TextDelta
 from headwater.events.messages import Usage
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
 from headwater.web.openai.failures import failure, model_failure
@@ -19,9 +19,12 @@ from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCal
 from headwater.web.wires.voice import Said, Voice
 from headwater.web.wires.wire import Wire
 
-__all__ = ("DONE", "chat_wire", "completion", "sse_data")
+__all__ = ("DONE", "WAITS", "chat_wire", "completion", "sse_data")
 
 DONE: Final = b"data: [DONE]\n\n"
+WAITS: Final = b": waiting\n\n"
+"""The comment at which a stream ends if the run waits for people and nobody can answer."""
+
 _ENDS: Final = (RunFinished, RunFailed, RunCancelled)
 _MARK: Final = "\0"
 _MARKED: Final = b'"\\u0000"'
@@ -50,6 +53,7 @@ def chat_wire(model: str, *, usage: bool, bare: bool = False) -> Wire:
         media_type=SSE_TYPE,
         hello=b"" if bare else SSE_HELLO,
         idle=SSE_IDLE,
+        last=b"" if bare else WAITS,
     )
 
 
@@ -78,6 +82,8 @@ class _Chat:
         self._flows = None
         said = self._voice(event)
         calls = self._calls(event)
+        if event.__class__ is RunWaiting and event.run == self._run:
+            return b"".join(map(self._piece, said)) + WAITS
         if said and not calls and self._begun and not isinstance(event, _ENDS):
             if event.__class__ is TextDelta and said[-1].kind == "text" and self._voice.flows:
                 self._flows = (event.run, event.step, event.part)

@@ -6,12 +6,14 @@ status, by which clients decide whether to retry. Pure.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import ceil
 from typing import Any, Final
 
 from headwater.events import ErrorInfo, Event, RunCancelled, RunFailed
+from headwater.events.questions import Question
 
-__all__ = ("CANCELLED", "failure", "failure_headers", "kind_of", "model_failure", "status_of")
+__all__ = ("CANCELLED", "failure", "failure_headers", "kind_of", "model_failure", "status_of", "unanswered")
 
 CANCELLED: Final = "cancelled"
 
@@ -63,6 +65,16 @@ def failure(end: Event | None) -> dict[str, Any]:
         by = end.by if isinstance(end, RunCancelled) else "nobody"
         message, code = f"The run was cancelled ({by}).", CANCELLED
     return {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
+
+
+def unanswered(run: str, questions: Iterable[Question]) -> dict[str, Any]:
+    """Returns the error for a run that waits for people: these APIs have no way to ask the client."""
+    waits = ", ".join(f"{one.tool} ({one.id})" for one in questions)
+    message = (
+        f"The run {run} waits for people, but nobody is there to answer: {waits}. It goes on waiting: answer on the"
+        f" server's page, or with POST /runs/{run}/approve or /answer, then read GET /runs/{run}."
+    )
+    return {"error": {"message": message, "type": kind_of(422), "param": None, "code": "approval_needed"}}
 
 
 def model_failure(end: Event | None) -> dict[str, Any]:

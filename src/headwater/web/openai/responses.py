@@ -20,12 +20,13 @@ from headwater.events import (
     RunCancelled,
     RunFailed,
     RunFinished,
+    RunWaiting,
     ToolFinished,
     ToolStarted,
 )
 from headwater.events.messages import Text, Usage
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
-from headwater.web.openai.chat import DONE
+from headwater.web.openai.chat import DONE, WAITS
 from headwater.web.openai.failures import CANCELLED, failure, model_failure
 from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls, arguments_text
 from headwater.web.wires.voice import Said, Voice
@@ -62,6 +63,7 @@ def responses_wire(model: str, *, after: int = -1, bare: bool = False, **asked: 
         media_type=SSE_TYPE,
         hello=b"" if bare else SSE_HELLO,
         idle=SSE_IDLE,
+        last=b"" if bare or asked.get("background") else WAITS,
     )
 
 
@@ -91,14 +93,22 @@ class Responses:
 
     def __call__(self, event: Event) -> bytes:
         """Returns the frames of the next event."""
-        frames = []
-        for kind, rest in self._events(event):
-            if self._number > self._after:
-                told = msgspec.json.encode({"type": kind, "sequence_number": self._number, **rest})
-                frames.append(b"event: %s\ndata: %s\n\n" % (kind.encode(), told))
-            self._number += 1
+        frames = self._frames(self._events(event))
         if event.run == self._run and isinstance(event, _ENDS):
-            frames.append(DONE)
+            return frames + DONE
+        return frames + WAITS if event.run == self._run and isinstance(event, RunWaiting) else frames
+
+    def failed(self, message: str) -> bytes:
+        """Returns the frames that end a stream before its run."""
+        return self._frames(self._fail(message, None)) + DONE
+
+    def _frames(self, told: _Told) -> bytes:
+        frames = []
+        for kind, rest in told:
+            if self._number > self._after:
+                data = msgspec.json.encode({"type": kind, "sequence_number": self._number, **rest})
+                frames.append(b"event: %s\ndata: %s\n\n" % (kind.encode(), data))
+            self._number += 1
         return b"".join(frames)
 
     def _events(self, event: Event) -> _Told:
@@ -222,13 +232,16 @@ class Responses:
                 yield f"response.{status}", {"response": self.response(status, event.usage, reason=reason)}
             case RunFailed():
                 told_error = (model_failure(event) if self._bare else failure(event))["error"]
-                error = {"code": "server_error", "message": told_error["message"]}
-                yield from self._close("incomplete")
-                yield "response.failed", {"response": self.response("failed", event.usage, error=error)}
+                yield from self._fail(told_error["message"], event.usage)
             case RunCancelled():
                 yield from self._close("incomplete")
                 told = self.response("incomplete", event.usage, reason=CANCELLED)
                 yield "response.incomplete", {"response": told}
+
+    def _fail(self, message: str, usage: Usage | None) -> _Told:
+        error = {"code": "server_error", "message": message}
+        yield from self._close("incomplete")
+        yield "response.failed", {"response": self.response("failed", usage, error=error)}
 
     def response(
         self,

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Send
 
 from headwater.agents.agent import Agent
 from headwater.events import RunCancelled, RunFailed
@@ -18,11 +19,12 @@ from headwater.web.http.answers import StreamAnswer, json_answer, problem_header
 from headwater.web.http.bodies import number, parsed
 from headwater.web.http.site import Handler, Site
 from headwater.web.openai.asked import Asked, asked_of_chat, asked_of_responses
-from headwater.web.openai.chat import chat_wire, completion
-from headwater.web.openai.failures import kind_of
-from headwater.web.openai.responses import response_of, responses_wire, run_id
+from headwater.web.openai.chat import DONE, chat_wire, completion, sse_data
+from headwater.web.openai.failures import kind_of, unanswered
+from headwater.web.openai.responses import Responses, response_of, responses_wire, run_id
 from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
+from headwater.web.runs.latest import answered_before_its_end
 from headwater.web.runs.live_run import LiveRun
 from headwater.web.runs.waiting import run_to_its_end
 from headwater.web.wires.wire import Wire
@@ -88,7 +90,7 @@ class OpenAIRoutes:
 
     def streamed(self, live: LiveRun, wire: Wire) -> Response:
         """Streams a run."""
-        return StreamAnswer(self.manager, live, wire)
+        return _Streamed(self.manager, live, wire)
 
     def whole(self, live: LiveRun, value: Any) -> Response:
         """Returns an ended run as a completion or a response."""
@@ -121,6 +123,8 @@ class OpenAIRoutes:
             return self.streamed(live, chat_wire(asked.model, usage=asked.usage, bare=self.bare))
         if not await run_to_its_end(self.manager, live, request):
             return Response(status_code=499)  # nobody reads it
+        if live.needs_answers:
+            return _waits(live)
         return self.whole(live, completion(live.log, asked.model, bare=self.bare))
 
     # --- Responses
@@ -137,6 +141,8 @@ class OpenAIRoutes:
             return self.streamed(live, responses_wire(asked.model, bare=self.bare, **told))
         if not asked.background and not await run_to_its_end(self.manager, live, request):
             return Response(status_code=499)  # nobody reads it
+        if live.needs_answers and not asked.background:
+            return _waits(live)
         return self.whole(live, await self._so_far(live))
 
     def _said_before(self, previous: str, caller: str | None) -> tuple[Any, ...]:
@@ -171,7 +177,7 @@ class OpenAIRoutes:
         after = number("starting_after", query.get("starting_after"), -1)
         told = live.notes.get("responses", {})
         wire = responses_wire(live.agent, after=-1 if after is None else after, bare=self.bare, **told)
-        return StreamAnswer(self.manager, live, wire)
+        return _Streamed(self.manager, live, wire)
 
     async def cancel(self, request: Request, caller: str | None) -> Response:
         """Stops a response; answers after it has stopped."""
@@ -180,6 +186,30 @@ class OpenAIRoutes:
         live.cancel()
         await asyncio.wait({live.task})
         return json_answer(await self._so_far(live), 200, {"headwater-run": live.id})
+
+
+class _Streamed(StreamAnswer):
+    """A stream that ends with an error when its run waits for people and only a client can answer."""
+
+    async def ends(self, send: Send) -> bool:
+        """See the base class."""
+        if not self.live.needs_answers:
+            return False
+        frames_of = self._wire.make()
+        for event in self.live.log:
+            frames_of(event)
+        told = unanswered(self.live.id, self.live.unattended)
+        said = told["error"]["message"]
+        data = frames_of.failed(said) if isinstance(frames_of, Responses) else sse_data(told) + DONE
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+        answered_before_its_end(self.live)
+        return True
+
+
+def _waits(live: LiveRun) -> Response:
+    """Returns the error for a run that waits for people, with a status that clients do not retry."""
+    headers = {"headwater-run": live.id, "x-should-retry": "false"}
+    return json_answer(unanswered(live.id, live.unattended), 422, headers)
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from headwater.web.problems import Problem
 from headwater.web.runs.live_run import LiveRun
 from headwater.web.runs.manager import Manager
 
-__all__ = ("GRACE", "PATIENCE", "Conversation", "Latest", "told_to_the_end")
+__all__ = ("GRACE", "PATIENCE", "Conversation", "Latest", "answered_before_its_end", "told_to_the_end")
 
 GRACE: Final = 30.0
 """Seconds in which a page that was closed, or lost its network, can reconnect to its run."""
@@ -46,6 +46,12 @@ class Latest:
         self._known.move_to_end(conversation)
         while len(self._known) > self._most:
             self._known.popitem(last=False)
+
+
+def answered_before_its_end(live: LiveRun) -> None:
+    """Called after a client was told that its run waits for people: it has not left, so the run is not cancelled."""
+    if not live.over and live.on_disconnect != "continue":
+        live.on_disconnect = PATIENCE
 
 
 def told_to_the_end(live: LiveRun) -> None:

@@ -206,8 +206,13 @@ class LiveRun:
         return self._run.people.pending if self._run is not None else ()
 
     @property
+    def needs_answers(self) -> bool:
+        """Whether the run waits for people, and only a client can answer."""
+        return self._run is not None and self._run.waiting and bool(self._run.people.unattended)
+
+    @property
     def unattended(self) -> tuple[Question, ...]:
-        """The same, if the run has no approver for any of them: only a client can answer."""
+        """The open questions, if the run has no approver for any of them: only a client can answer."""
         return self._run.people.unattended if self._run is not None else ()
 
     @property

@@ -1,4 +1,7 @@
-"""Waits for the end of a run as a reader without output: a disconnect counts as for any reader."""
+"""Waits for the end of a run as a reader without output: a disconnect counts as for any reader.
+
+The waiting also ends when the run needs answers from people, which a client that waits for the end cannot give.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Final
 from starlette.requests import Request
 
 from headwater.events import Event
+from headwater.web.runs.latest import answered_before_its_end
 from headwater.web.runs.live_run import LiveRun
 from headwater.web.runs.manager import Manager
 from headwater.web.wires.wire import Wire
@@ -24,7 +28,7 @@ _SILENT: Final = Wire(key="silent", make=lambda: _nothing, media_type="", anywhe
 
 
 async def run_to_its_end(manager: Manager, live: LiveRun, request: Request) -> bool:
-    """Waits until the run has ended. Returns False if the client disconnects first."""
+    """Waits until the run has ended, or needs answers. Returns False if the client disconnects first."""
     reading = manager.read(live, _SILENT)
 
     async def listen() -> None:
@@ -35,12 +39,23 @@ async def run_to_its_end(manager: Manager, live: LiveRun, request: Request) -> b
         async for _ in reading:
             pass
 
+    async def needed() -> None:
+        while not (live.over or live.needs_answers):
+            news = live.news()
+            try:
+                await news
+            finally:
+                live.no_news(news)
+
+    needing = asyncio.create_task(needed())
     leaving, ending = asyncio.create_task(listen()), asyncio.create_task(read())
     try:
-        await asyncio.wait({leaving, ending}, return_when=asyncio.FIRST_COMPLETED)
-        return ending.done()
+        await asyncio.wait({leaving, ending, needing}, return_when=asyncio.FIRST_COMPLETED)
+        if needing.done():
+            answered_before_its_end(live)
+        return ending.done() or needing.done()
     finally:
-        for task in (leaving, ending):
+        for task in (leaving, ending, needing):
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task

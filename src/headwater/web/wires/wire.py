@@ -38,7 +38,7 @@ class Wire(msgspec.Struct, frozen=True, kw_only=True):
     hello: bytes = b""
     idle: bytes = b""
     last: bytes = b""
-    """The bytes that end a stream of the wire, whether or not its run is over."""
+    """The bytes that may end a stream of the wire, whether or not its run is over; see `StreamAnswer.ends`."""
 
 
 class Block:
