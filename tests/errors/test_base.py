@@ -121,6 +121,11 @@ def test_pickling_keeps_any_message(message: str, hint: str) -> None:
     assert str(error).endswith(hint)
 
 
+def test_the_hint_after_a_list_is_a_line_of_its_own() -> None:
+    assert str(HeadwaterError("It is late.", hint="Wait.")) == "It is late. Wait."
+    assert str(HeadwaterError("It does not fit:\n- a: wrong", hint="Wait.")) == "It does not fit:\n- a: wrong\nWait."
+
+
 def test_a_traceback_shows_the_name_that_users_import() -> None:
     for kind in CLASSES.values():
         assert kind.__module__ == "headwater.errors"

@@ -27,6 +27,10 @@ RIGHT_TO_LEFT = [
 def test_control_characters_are_made_visible() -> None:
     assert harmless(HOSTILE) == "a␛[2Jb␛]0;title␇c�31md␈ef␀g␡h"
     assert harmless("tab\tand\nnewline") == "tab\tand\nnewline"
+    assert (
+        one_line("The arguments do not fit:\n- a: wrong\n- b: missing")
+        == "The arguments do not fit: a: wrong; b: missing"
+    )
     assert one_line(" two\n\x1b[1mlines\t") == "two ␛[1mlines"
 
 

@@ -32,7 +32,8 @@ class HeadwaterError(Exception):
         self.response = response
 
     def __str__(self) -> str:
-        return f"{self.message} {self.hint}" if self.hint else self.message
+        between = "\n" if "\n" in self.message else " "  # after a list, the hint is a line of its own
+        return f"{self.message}{between}{self.hint}" if self.hint else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions pickle by their positional arguments; ours are keywords, so rebuild and restore the attributes.

@@ -33,5 +33,7 @@ def harmless(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Returns `text` with control characters made visible, on one line."""
+    """Returns `text` with control characters made visible, on one line; a list is separated by semicolons."""
+    if "\n- " in text:
+        text = text.replace(":\n- ", ": ").replace("\n- ", "; ")
     return harmless(" ".join(text.split()))
