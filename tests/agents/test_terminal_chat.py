@@ -102,3 +102,21 @@ def test_an_approver_of_its_own_answers(monkeypatch: pytest.MonkeyPatch) -> None
     turns = (Call("send", {"to": "ann"}), "Done.")
     agent = scripted(*turns, tools=[send], interactive=True, approver=lambda question: True)
     assert agent.run_sync("Write.") == "Done."
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        ({}, True),
+        ({"print_on": True}, True),
+        ({"print_on": False}, False),
+        ({"streaming_callback": lambda token: None}, False),
+    ],
+    ids=["default", "print_on", "silent", "callback"],
+)
+def test_a_conversation_shows_its_answers(
+    options: dict[str, Any], shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("And you?\n"))
+    scripted("I am well.", "So am I.", interactive=True, **options).run_sync("How are you?")
+    assert capsys.readouterr().out == ("I am well.\nSo am I.\n" if shown else "")

@@ -74,10 +74,10 @@ class Agent(Declaration[ContextT, OutputT]):
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` prints at all (None: only with
     `streaming_on`). With a callback `run` prints nothing. `stream=True` passes details (dicts) to the callback instead
     of tokens. `verbose` shows this agent's log lines. `markdown` renders the answer in a terminal (False: plain text),
-    `show_reasoning` shows the model's reasoning, `footer` a last line of figures. `interactive` reads the next message
-    from the terminal after each answer. `streaming_callback`, `on_event` and `on_retract` are defaults for every run.
-    `on_retract` receives the number of characters to remove, with on_interrupted="restart"; without an `on_retract`,
-    tokens are then delivered when their step has ended.
+    `show_reasoning` shows the model's reasoning, `footer` a last line of figures. `interactive` shows the answers, and
+    reads the next message from the terminal after each. `streaming_callback`, `on_event` and `on_retract` are defaults
+    for every run. `on_retract` receives the number of characters to remove, with on_interrupted="restart"; without an
+    `on_retract`, tokens are then delivered when their step has ended.
 
     `base_url`, `api_key`, `timeouts`, `retries`, `fallback` and `on_interrupted` belong to the model, see `Model`;
     further keywords are its settings (temperature=, max_tokens=, …). agent_name=, agent_description=, model_name=,

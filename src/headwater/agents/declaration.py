@@ -264,16 +264,16 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             run.watch(log_watcher(self.name))
         if callback is not None:
             take_back = on_retract or self.on_retract
-            errors = run.callback_errors
-            run.watch(token_watcher(callback, run, errors, details=self.stream, on_retract=take_back))
+            run.watch(token_watcher(callback, run, run.callback_errors, details=self.stream, on_retract=take_back))
         if watch_all is not None:
             run.watch(event_watcher(watch_all, run, run.callback_errors))
-        if shown and callback is None and (self.streaming_on if self.print_on is None else self.print_on):
+        live = self.streaming_on or (self.interactive and self.print_on is None)  # a conversation shows its answers
+        if shown and callback is None and (live if self.print_on is None else self.print_on):
             from headwater.terminal.printers import printer
 
             show = printer(
                 self.name,
-                live=self.streaming_on,
+                live=live,
                 loops=self.max_loops,
                 several=bool(self.handoffs),
                 past=run.record.events if run.record is not None else (),
