@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from headwater.providers.pricing import Price
     from headwater.providers.request import ProviderTool, Settings
     from headwater.readers.chunks import StreamChunk
+    from headwater.readers.partials import Partial, PartialArguments
     from headwater.readers.process_hook import on_event
     from headwater.readers.run_file import RunFile
     from headwater.readers.stream import AgentStream
@@ -53,6 +54,8 @@ _HOMES = {
     "MCP": "tools.mcp.declaration",
     "Message": "events.messages",
     "Model": "agents.model",
+    "Partial": "readers.partials",
+    "PartialArguments": "readers.partials",
     "Price": "providers.pricing",
     "ProviderTool": "providers.request",
     "Question": "events.questions",
@@ -95,6 +98,8 @@ __all__ = (
     "MCP",
     "Message",
     "Model",
+    "Partial",
+    "PartialArguments",
     "Price",
     "ProviderTool",
     "Question",

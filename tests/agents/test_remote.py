@@ -63,6 +63,26 @@ def test_every_way_of_running_in_async_code() -> None:
     asyncio.run(main())
 
 
+def test_the_data_of_an_answer_is_what_it_is_at_home() -> None:
+    def look(at: str) -> str:
+        """Look."""
+        return "seen"
+
+    turns = ([Call("look", {"at": "the sea"})], [Say([*'{"ports": ["Brest", "Le Conquet"]}'])])
+
+    async def main() -> None:
+        async with served(router(speaker("a", *turns, tools=[look]))) as server:
+            stream = Remote(server.url).run_stream("Go.")
+            partials = [partial async for partial in stream.partials()]
+            assert partials[-1].value == {"ports": ["Brest", "Le Conquet"]}
+            assert [path for partial in partials for path in partial.done][-2:] == [("ports",), ()]
+            place = f"{server.url}/runs/{stream.run_id}"
+            assert [item async for item in attach(place).items("ports")] == ["Brest", "Le Conquet"]
+            assert [one.value async for one in attach(place).arguments()][-1] == {"at": "the sea"}
+
+    asyncio.run(main())
+
+
 def test_every_face_shows_what_it_shows_at_home() -> None:
     async def main() -> None:
         for shape in SHAPES:

@@ -34,13 +34,13 @@ class Output:
     def __init__(self, output_type: Any) -> None:
         from headwater.schema.output import OutputType
 
-        self._type: OutputType[Any] = OutputType(output_type)
-        self.parse = self._type.parse
+        self.type: OutputType[Any] = OutputType(output_type)
+        self.parse = self.type.parse
         self.spec = OutputSpec(
-            name=self._type.name,
-            schema=self._type.schema or {},
-            strict=self._type.strict,
-            description=self._type.description,
+            name=self.type.name,
+            schema=self.type.schema or {},
+            strict=self.type.strict,
+            description=self.type.description,
         )
         self.tool: AnswerTool | None = None
 

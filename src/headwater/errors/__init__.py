@@ -48,6 +48,7 @@
     │   └── ToolCallInvalid         it kept calling tools with invalid arguments
     ├── ToolFailed                  a tool ended the run
     ├── Declined                    a person did not answer a tool's question
+    ├── ItemsRestarted              the answer began anew after items() had yielded some of it
     ├── Parked                      the run was parked; resume it from .log
     │   └── ApprovalNeeded          it waits for approval and nobody is there to answer: .pending
     ├── RunLost                     another process drives the run now
@@ -85,6 +86,7 @@ from headwater.errors.run import (
     Declined,
     FirstTokenTimeout,
     IdleTimeout,
+    ItemsRestarted,
     JournalUnavailable,
     LimitExceeded,
     MaxDepthReached,
@@ -146,6 +148,7 @@ __all__ = (
     "InvalidRecord",
     "InvalidRequest",
     "InvalidTool",
+    "ItemsRestarted",
     "JournalMismatch",
     "JournalUnavailable",
     "LimitExceeded",

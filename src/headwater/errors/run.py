@@ -15,6 +15,7 @@ __all__ = (
     "Declined",
     "FirstTokenTimeout",
     "IdleTimeout",
+    "ItemsRestarted",
     "JournalUnavailable",
     "LimitExceeded",
     "MCPUnavailable",
@@ -217,6 +218,13 @@ class Declined(HeadwaterError):
         super().__init__(message, hint=hint, response=response)
         self.action = action
         self.by = by
+
+
+class ItemsRestarted(HeadwaterError):
+    """The answer began anew after items of it had been yielded: it was repeated, retracted or sent back.
+
+    Read `items(restarts="again")`, which yields all items again, or `partials()`, which says when that happens.
+    """
 
 
 class Parked(HeadwaterError):

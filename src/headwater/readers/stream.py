@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from types import GeneratorType, TracebackType
 
     from headwater.events.response import Response
+    from headwater.readers.partials import Partial, PartialArguments
     from headwater.runtime.run import Run
 
 __all__ = ("AgentStream",)
@@ -177,6 +178,58 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
     def text(self) -> View[str]:
         """Only the text, piece by piece: `async for text in stream.text()`, or a sync `for`."""
         return View(self, as_text)
+
+    def partials(self, *, agent: str | None = None, early: bool = False, output_type: Any = None) -> View[Partial]:
+        """The answer's JSON while it is generated, as plain data: at most one Partial for each read from the provider.
+
+        `early`: the first completed part that cannot be valid ends the request, and the answer is sent back with the
+        error. `agent` is the name of the agent whose answer is meant (None: the one that answers). A saved or remote
+        run does not have the type of its answer; pass `output_type` to read it exactly as the agent did.
+
+        Raises ConfigurationError.
+        """
+        from headwater.readers.partials import as_partials, type_of
+
+        return View(self, partial(as_partials, agent=agent, early=early, output=type_of(output_type)))
+
+    def items(
+        self,
+        path: str | Sequence[str | int] = (),
+        *,
+        restarts: Literal["raise", "again"] = "raise",
+        agent: str | None = None,
+        early: bool = False,
+        output_type: Any = None,
+    ) -> View[Any]:
+        """The elements of a list in the answer, each once, as it is completed, and as a value of its type.
+
+        `path` leads to the list: `items("ports")` for the field `ports`, () if the answer is a list. If the answer
+        begins anew after the first item (a repair, a retry, another step), ItemsRestarted is raised; with
+        `restarts="again"` all items are yielded again. The other arguments are those of `partials`; without a known
+        type, items are plain data.
+
+        Raises ConfigurationError.
+        """
+        from headwater.readers.partials import as_items, path_of, restarts_of, type_of
+
+        shape = partial(
+            as_items,
+            path=path_of(path),
+            restarts=restarts_of(restarts),
+            agent=agent,
+            early=early,
+            output=type_of(output_type),
+        )
+        return Chosen(self, shape)
+
+    def arguments(self, *, agent: str | None = None) -> View[PartialArguments]:
+        """The arguments of tool calls while the model writes them: like `partials`, one for each call and read.
+
+        `agent` selects the calls of the agents with that name; the call that gives an answer is not included.
+        """
+        from headwater.readers.partials import as_arguments
+
+        return Chosen(self, partial(as_arguments, agent=agent))
 
     async def result(self) -> ResultT_co:
         """Returns the Response once the run has ended; if it was not read yet, this reads it to its end.

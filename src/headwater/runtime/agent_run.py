@@ -84,6 +84,8 @@ class AgentRun(Hearing):
     """The tools of its servers, where it has any."""
     _problem = ""
     """What is wrong with the last answer."""
+    _cut_for = ""
+    """Why the current answer was cut off, if a part of it cannot be valid."""
     _told_problem = False
     """Whether the result of a call has told the model."""
     _took_thread = False
@@ -191,6 +193,7 @@ class AgentRun(Hearing):
 
     def _ask(self) -> list[Event]:
         self._next = AgentRun._start_step
+        self._cut_for = ""
         self._asking = self._standing = None  # the previous step's fields do not apply to this one
         return []
 
@@ -277,9 +280,9 @@ class AgentRun(Hearing):
         return self._next is AgentRun._listen
 
     def _cut_answer(self, asking: Asking) -> list[Event]:
-        """Keeps the partial answer, and asks the model again with the new message."""
-        assert self._ear is not None
-        self._ear.cut = False
+        """Keeps the partial answer, and asks the model again, with the new message or with what is wrong."""
+        if self._ear is not None:
+            self._ear.cut = False
         self._next = AgentRun._end_cut
         return asking.cut()
 
@@ -493,6 +496,9 @@ def _judged(run: AgentRun) -> tuple[Signal, Any]:
     output, fold = run.job.output, run.fold
     if output is None:
         return Signal.VALID, UNSET
+    if run._cut_for:
+        run._problem = run._cut_for
+        return Signal.INVALID, UNSET
     if fold.finish_reason in ("length", "content_filter", "refusal"):
         raise OutputInvalid(
             f"The answer is not a valid {output.spec.name}: it ended with {fold.finish_reason!r}.",

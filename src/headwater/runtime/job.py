@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headwater.providers.pricing import Prices
     from headwater.runtime.budget import Budget
     from headwater.runtime.thread import Thread
+    from headwater.schema.output import OutputType
 
 __all__ = (
     "HandoffTool",
@@ -40,6 +41,10 @@ class Output(Protocol):
     @property
     def spec(self) -> OutputSpec:
         """Its description for a provider."""
+
+    @property
+    def type(self) -> OutputType[Any]:
+        """The type itself."""
 
     @property
     def parse(self) -> Callable[[str], Any]:

@@ -32,7 +32,6 @@ from headwater.events.answers import composed
 from headwater.events.response import Response
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
-from headwater.runtime.merge import Mux
 from headwater.runtime.pausing import Pausing, Stopped, nobody_answers
 from headwater.runtime.process_hooks import hooks
 
@@ -66,7 +65,6 @@ class Run(Pausing):
             self.begin_on_behalf(origin)
 
     _above: tuple[Run, ...]
-    _mux: Mux | None = None  # most runs never have one
 
     def begin_on_behalf(self, origin: Origin) -> None:
         """Links the run to its origin, which may cancel it from then on: the last step of a constructor."""

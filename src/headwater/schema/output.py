@@ -25,7 +25,7 @@ from headwater.schema.shapes import JSONSchema, strict, tidy
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ("OutputType",)
+__all__ = ("OutputType", "readings")
 
 T = TypeVar("T", default=Any)
 
@@ -149,6 +149,12 @@ class OutputType(Generic[T]):
             return self._adapter.dump_python(value, mode="json")
         except ValueError:  # the type accepted a value that JSON cannot express
             return to_plain(value)
+
+
+def readings(text: str) -> tuple[list[tuple[Any, str]], str]:
+    """The JSON values in an answer's text, likeliest first, each as it is written; and the JSON error, if any."""
+    sure, wrong = _decoded(text)
+    return sure or _at_the_end(text), wrong
 
 
 def _wrap(schema: JSONSchema) -> JSONSchema:

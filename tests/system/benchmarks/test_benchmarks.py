@@ -60,6 +60,7 @@ def test_the_page_has_a_place_for_all_that_is_measured() -> None:
         "terminal",
         "web-readers",
         "gateway",
+        "partial",
     ):
         assert "measured" in fill(page, name, "measured")
     with pytest.raises(LookupError, match="no marks"):

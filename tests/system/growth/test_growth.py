@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import io
 import itertools
+import json
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
 
+import msgspec
 import pytest
 
-from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, Message, SequentialWorkflow, Thread
+from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, Message, SequentialWorkflow, Thread
 from headwater.events import Event, TextDelta, decode, encode, tree_response
 from headwater.events.checker import check_log
 from headwater.events.messages import ToolCall, ToolResult
@@ -19,6 +21,7 @@ from headwater.providers.catalog import API_MODULES
 from headwater.providers.registry import load_api
 from headwater.providers.request import Endpoint, Request
 from headwater.readers.selection import Choice, Selection
+from headwater.runtime.played import Played
 from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.section_printer import SectionPrinter
 from headwater.testing import Call, Say, ScriptedModel
@@ -220,6 +223,27 @@ def test_a_reader_of_its_log(shape: str, face: str) -> None:
     _, size = SHAPES[shape]
     growth = Growth(lambda count: FACES[face](log_of_shape(shape, count)), size)
     assert growth.factor <= limit(shape), growth.lines
+
+
+DATA: Final[dict[str, Callable[[AgentStream[Any, Any]], Any]]] = {
+    "partials": lambda stream: [partial.value for partial in stream.partials()],
+    "items": lambda stream: [*stream.items("ports", output_type=dict[str, list[str]])],
+    "arguments": lambda stream: [arguments.value for arguments in stream.arguments()],
+}
+
+
+@pytest.mark.parametrize("face", DATA)
+@pytest.mark.parametrize("before", ["", "So [1]: ```json\n"])
+def test_the_data_of_an_answer_while_it_is_generated(face: str, before: str) -> None:
+    def make(count: int) -> Work:
+        written = before + json.dumps({"ports": ["Brest \N{WAVE DASH}"] * count})
+        say = Call("look", [*written]) if face == "arguments" else Say([*written])
+        events = log_of(agent([say], ["Fine."], tools=[look]))
+        log = [msgspec.structs.replace(event, time=event.seq) for event in events]  # each is a read of its own
+        return lambda: DATA[face](AgentStream(lambda: Played(log, speed=1e9)))
+
+    growth = Growth(make, 20)
+    assert growth.factor <= LINEAR, growth.lines
 
 
 @pytest.mark.parametrize("shape", SHAPES)
