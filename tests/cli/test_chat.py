@@ -60,7 +60,7 @@ def test_ctrl_z_stops_it_and_fg_continues_with_the_input() -> None:
         shown.type("fg\n")
         shown.wait_for(lambda text: text.rstrip().endswith(f"{PROMPT} half"))
         shown.type(" and half\n")
-        shown.wait_for("I am headwater\n")
+        shown.wait_for(lambda text: "I am headwater\n" in text and text.rstrip().endswith(f"\n{PROMPT}"))
         assert f"{PROMPT} half and half" in shown.text
         shown.type("\x04")
         shown.wait_for(lambda text: text.endswith("\n$"))

@@ -237,6 +237,6 @@ class PeopleElsewhere(People):
             refuse_other_kind(question, kind)
             run.answer(id, answer, question.kind)
         elif id in run.answered:
-            raise AlreadyAnswered(f"{id} was answered already.", hint="That answer counts.", by=run.answered[id])
+            raise AlreadyAnswered(f"{id} was answered already.", hint="The first answer counts.", by=run.answered[id])
         else:
             raise unknown_question(id, open_)

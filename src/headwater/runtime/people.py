@@ -163,7 +163,8 @@ class People:
     def _refused(self, id: str) -> UnknownQuestion | AlreadyAnswered | RunEnded:
         if id in self._answered:
             how = self._answered[id]
-            return AlreadyAnswered(f"{id} was {how} already.", hint="That answer counts.", by=how.partition(" by ")[2])
+            by = how.partition(" by ")[2]
+            return AlreadyAnswered(f"{id} was {how} already.", hint="The first answer counts.", by=by)
         if id in self._void:
             return RunEnded(f"The run that asked {id} is over.", hint="The answer is not needed any more.")
         return unknown_question(id, self._open)

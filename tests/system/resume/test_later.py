@@ -225,7 +225,7 @@ def test_what_was_answered_in_one_process_is_not_answered_in_the_next() -> None:
         stream = two_asked().resume(log)
 
         def answer(question: Any) -> None:
-            with pytest.raises(AlreadyAnswered, match="allowed"):
+            with pytest.raises(AlreadyAnswered, match="approved"):
                 stream.deny(first.id)
             stream.deny(question.id)
 

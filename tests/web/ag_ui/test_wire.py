@@ -250,7 +250,7 @@ def test_an_approval_is_an_interrupt_about_its_call() -> None:
     assert "usage" in events[-1]
     rest = streamed(log, skip=1, stop=2, messages=[*client.messages.values()])
     assert [event["type"] for event in rest[:3]] == ["RUN_STARTED", "TOOL_CALL_RESULT", "STEP_STARTED"]
-    assert (rest[1]["toolCallId"], rest[1]["content"]) == (call, "Refused.")
+    assert (rest[1]["toolCallId"], rest[1]["content"]) == (call, "Denied.")
     usage = Usage()
     for end in (events[-1], rest[-1]):
         usage += Usage(input_tokens=end["usage"][0]["inputTokens"], output_tokens=end["usage"][0]["outputTokens"])
