@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -308,3 +309,24 @@ def test_the_thread_continues_whatever_a_step_raises(caplog: pytest.LogCaptureFi
     run_virtual(main())
     assert len(taken) == 5
     assert "a bug" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        "agent.run('Go.')",
+        "for _ in agent.run_stream('Go.'): pass",
+        "asyncio.run(agent.arun('Go.'))",
+        "agent.start('Go.')",
+        "agent.start('Go.').result_sync()",
+    ],
+)
+def test_a_short_program_ends_silently(tmp_path: Path, last: str) -> None:
+    program = f"""
+import asyncio
+from headwater import Agent
+agent = Agent(model="offline", journal="sqlite:///runs.db")
+{last}
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -215,11 +215,14 @@ class Home:
             async with asyncio.timeout(LAST_SECONDS):
                 if self._queue is not None:
                     await self._queue.close()
+                if (own := self._stations.get(asyncio.get_running_loop())) is None:
+                    return
                 for station in [*self._stations.values()]:
-                    if station.claims:
-                        await (await self.log()).forget(station.worker)
-                if (own := self._stations.get(asyncio.get_running_loop())) is not None:
-                    await own.close()  # after its active calls, which the end of the loop would break off
+                    # A store cannot be opened while the interpreter ends. Without it, others notice that no
+                    # heartbeat comes.
+                    if station.claims and not station.closed and own.opened is not None:
+                        await own.opened.forget(station.worker)
+                await own.close()  # after its active calls, which the end of the loop would break off
 
     def _runs_loop(self) -> asyncio.AbstractEventLoop:
         """Returns the loop of the second thread, which is started on first use."""

@@ -74,6 +74,13 @@ class Station:
             self._opening = self.loop.create_task(self._opened(), name="headwater journal")
         return await asyncio.shield(self._opening)  # type: ignore[arg-type]  # it was made above
 
+    @property
+    def opened(self) -> RunLog | None:
+        """The store, if it is open."""
+        opening = self._opening
+        done = opening is not None and opening.done() and not opening.cancelled() and opening.exception() is None
+        return opening.result() if opening is not None and done else None
+
     async def _opened(self) -> RunLog:
         log = await self._open()
         self.ahead = await log.now() - time.time()
@@ -190,6 +197,7 @@ class Station:
         await self.writer.settle()
         if self._opening is not None:
             opening, self._opening = self._opening, None
+            opening.cancel()  # if it is still being opened, nothing has been stored, and no thread may be left to do it
             with contextlib.suppress(HeadwaterError, asyncio.CancelledError):
                 log = await opening
                 try:
