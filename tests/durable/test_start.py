@@ -122,3 +122,23 @@ def test_its_labels_and_options_are_stored(journal: str) -> None:
     assert (request.labels, request.priority) == ({"team": "a"}, 3)
     (started,) = [event for event in ref.events() if event.type == "run.started"]
     assert started.settings["temperature"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"priority": "high"}, "priority"),
+        ({"not_before": "tomorrow"}, "Unix seconds"),
+        ({"when_busy": "wait"}, "when_busy"),
+        ({"labels": "a"}, "labels"),
+        ({"labels": {"a": 1}}, "label"),
+        ({"key": 3}, "key"),
+    ],
+)
+def test_wrong_options_are_refused_by_the_call_and_nothing_is_stored(
+    journal: str, options: dict[str, Any], said: str
+) -> None:
+    agent = plain(journal)
+    with pytest.raises(ConfigurationError, match=said):
+        agent.start("Go.", **options)
+    assert agent.start("Go.").result_sync()

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from datetime import datetime
+from typing import Any
+
 import pytest
 
 from headwater.errors import ConfigurationError, HeadwaterError, RunEnded, ThreadBusy, UnknownRun
@@ -37,6 +41,22 @@ def test_a_name_that_a_store_cannot_hold_is_refused(name: str) -> None:
 def test_any_other_name_is_accepted(name: str | None) -> None:
     check_name("key", name)
     check_request("r", Request(agent="a", labels={name or "a": ""}), name)
+
+
+def test_a_value_of_the_wrong_type_is_refused_before_it_is_stored() -> None:
+    wrong: Any
+    for wrong in (3, b"a", ["a"]):
+        with pytest.raises(ConfigurationError, match="Pass a string"):
+            check_name("key", wrong)
+    for wrong in ({"a": 1}, {"a": None}, {1: "a"}):
+        with pytest.raises(ConfigurationError, match="Pass a string"):
+            check_request("r", Request(agent="a", labels=wrong), None)
+    for wrong in ("high", True, 1.5, None, 2**31):
+        with pytest.raises(ConfigurationError, match="priority"):
+            check_request("r", Request(agent="a", priority=wrong), None)
+    for wrong in ("tomorrow", datetime.now(), True, math.inf, math.nan, 10**400):
+        with pytest.raises(ConfigurationError, match="Unix seconds"):
+            check_request("r", Request(agent="a", not_before=wrong), None)
 
 
 @pytest.mark.parametrize("said", ["refused.", "refused?\n", "refused", " refused?. "])

@@ -51,6 +51,8 @@ def started(
             f"{member.name!r} has no journal, so a run of it cannot be started without a reader.",
             hint='Set one: Agent(journal="sqlite:///runs.db"), or set HEADWATER_JOURNAL.',
         )
+    if when_busy not in ("raise", "queue"):
+        raise ConfigurationError(f"when_busy is {when_busy!r}.", hint='Pass "raise" or "queue".')
     home = home_of(url)
     request = request_of(
         home,
@@ -89,6 +91,8 @@ def request_of(
 
     Raises ConfigurationError if something has no JSON form, or another agent has the name.
     """
+    if labels is not None and not isinstance(labels, Mapping):
+        raise ConfigurationError(f"labels is {labels!r}.", hint='Pass a dict of strings: {"team": "billing"}.')
     asked = asked_of(task, history=history, context=context, options=options)
     asked.run_options()
     home.members.add(member)

@@ -29,10 +29,22 @@ LONGEST_NAME: Final = 500
 """Characters of an id, a key or a label: an index entry of PostgreSQL holds them, whatever they are."""
 
 
+HIGHEST_PRIORITY: Final = 2**31 - 1
+"""PostgreSQL stores a priority as a four-byte integer."""
+
+LAST_TIME: Final = 253402300800.0
+"""The year 10000, in Unix seconds: no later time can be shown as a date."""
+
+
 def check_name(what: str, name: str | None) -> None:
     """Check an id, key or name before it is stored; None passes. Raises ConfigurationError."""
-    if name is None:
-        return
+    if name is not None:
+        _check_text(what, name)
+
+
+def _check_text(what: str, name: object) -> None:
+    if not isinstance(name, str):
+        raise ConfigurationError(f"The {what} is {name!r}.", hint="Pass a string.")
     if not name or len(name) > LONGEST_NAME or "\0" in name or well_formed(name) != name:
         raise ConfigurationError(
             f"The {what} {name[:60]!r} cannot be stored.",
@@ -48,8 +60,21 @@ def check_request(run: str, request: Request, key: str | None) -> None:
     check_name("thread id", request.thread)
     check_name("queue", request.queue)
     for name, value in request.labels.items():
-        check_name("label", name)
-        check_name(f"label {name!r} with the value", value or "-")
+        _check_text("label", name)
+        if value != "":
+            _check_text(f"label {name!r} with the value", value)
+    priority, not_before = request.priority, request.not_before
+    if not isinstance(priority, int) or isinstance(priority, bool) or abs(priority) > HIGHEST_PRIORITY:
+        raise ConfigurationError(
+            f"The priority of a run is {priority!r}.",
+            hint=f"Use an integer from {-HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}: higher ones run first.",
+        )
+    if not_before is not None and (
+        not isinstance(not_before, (int, float)) or isinstance(not_before, bool) or not abs(not_before) < LAST_TIME
+    ):
+        raise ConfigurationError(
+            f"not_before is {not_before!r}.", hint="Pass Unix seconds, as time.time() and datetime.timestamp() return."
+        )
 
 
 def plain(text: str) -> str:

@@ -7,7 +7,6 @@ statements are in `writing` and `reading`.
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import os
 import sqlite3
@@ -37,7 +36,7 @@ from headwater.journal.run_log import (
 )
 from headwater.journal.sqlite import reading, writing
 from headwater.journal.sqlite.schema import check_version, set_up
-from headwater.journal.sqlite.threads import DatabaseThread
+from headwater.journal.sqlite.threads import DatabaseThread, in_thread
 from headwater.journal.wording import check_name, check_request, unavailable, unknown
 
 __all__ = ("SqliteLog", "upgrade_sqlite")
@@ -120,7 +119,7 @@ def _unusable(url: str, error: sqlite3.DatabaseError) -> Exception:
 
 async def upgrade_sqlite(path: str, url: str) -> int:
     """Creates or updates the tables. Returns the version that was there before. Raises as `SqliteLog.open` does."""
-    return await asyncio.to_thread(_prepared, path, url, upgrade=True)
+    return await in_thread(lambda: _prepared(path, url, upgrade=True))
 
 
 class SqliteLog(RunLog):
@@ -142,9 +141,9 @@ class SqliteLog(RunLog):
         Raises ConfigurationError, JournalMismatch if another version of headwater created it, JournalUnavailable.
         """
         url = url or f"sqlite:///{path}"
-        await asyncio.to_thread(_prepared, path, url, upgrade=False)  # it may wait for another process
+        await in_thread(lambda: _prepared(path, url, upgrade=False))  # it may wait for another process
         try:
-            watch = await asyncio.to_thread(_connect, path, query_only=True)
+            watch = await in_thread(lambda: _connect(path, query_only=True))
         except sqlite3.Error as error:
             raise unavailable(url, error) from None
         log = cls(path, url, watch)

@@ -1,6 +1,6 @@
 """A thread that owns one connection to the file and runs jobs on it, one after another.
 
-Owns the thread, its queue, and how many jobs share a commit. It must not depend on what a job does.
+Owns the threads, their queue, and how many jobs share a commit. It must not depend on what a job does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from headwater.errors import JournalUnavailable
 from headwater.journal.sqlite.schema import transaction
 from headwater.journal.wording import unavailable
 
-__all__ = ("DatabaseThread",)
+__all__ = ("DatabaseThread", "in_thread")
 
 T = TypeVar("T")
 
@@ -24,6 +24,27 @@ TOGETHER: Final = 200
 """Maximum number of jobs in one commit: enough to share its cost, and no job waits long."""
 
 _Job = tuple[Callable[[sqlite3.Connection], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Calls `work` in a thread of its own. Returns its result, or raises its exception. `work` is never cancelled.
+
+    An event loop's executor takes nothing more once the interpreter ends, when a journal is still to be closed.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def call() -> None:
+        result: Any
+        try:
+            result = work()
+        except Exception as error:
+            result = _Raised(error)
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_tell, future, result)
+
+    threading.Thread(target=call, name="headwater journal", daemon=True).start()
+    return await future
 
 
 class DatabaseThread:
@@ -62,10 +83,7 @@ class DatabaseThread:
 
     async def stopped(self) -> None:
         """Waits until the thread has ended."""
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
-        except RuntimeError:  # no executor starts a thread once the interpreter, or the loop, has begun to end
-            self._thread.join()
+        await in_thread(self._thread.join)
 
     def _work(self) -> None:
         db: sqlite3.Connection | None = None
