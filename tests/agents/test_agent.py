@@ -3,6 +3,9 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import io
+import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -178,3 +181,24 @@ def test_a_cancelled_run_has_its_partial_answer_on_the_exception() -> None:
         assert str(cause.response) == "Half of "
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("screen", [True, False])
+def test_a_tools_failure_is_told_once_under_the_call_or_on_a_line(
+    screen: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def slow() -> str:
+        """Take long."""
+        raise TimeoutError("Too late.")
+
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return screen
+
+    monkeypatch.setattr(logging.getLogger("headwater.tools"), "propagate", False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", out := Screen())
+    scripted(Call("slow", {}), "So.", tools=[slow], streaming_on=True).run("Go.")
+    assert out.getvalue().count("Too late.") == (1 if screen else 0)
+    line = "headwater: the tool slow raised TimeoutError: Too late; the model was told, and the run continues.\n"
+    assert capsys.readouterr().err == ("" if screen else line)

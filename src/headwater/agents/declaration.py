@@ -257,7 +257,6 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
 
             RunWriter.attach(save, run)
         callback = streaming_callback or self.streaming_callback
-        watch_all = on_event or self.on_event
         if self.verbose:
             from headwater.readers.verbose import log_watcher
 
@@ -265,7 +264,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         if callback is not None:
             take_back = on_retract or self.on_retract
             run.watch(token_watcher(callback, run, run.callback_errors, details=self.stream, on_retract=take_back))
-        if watch_all is not None:
+        if (watch_all := on_event or self.on_event) is not None:
             run.watch(event_watcher(watch_all, run, run.callback_errors))
         live = self.streaming_on or (self.interactive and self.print_on is None)  # a conversation shows its answers
         if shown and callback is None and (live if self.print_on is None else self.print_on):
@@ -282,6 +281,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
                 footer=self.footer,
                 verbose=self.verbose,
             )
+            run.shows_tools = getattr(show, "shows_tools", False)
             beside = getattr(run.approver, "beside", None)  # terminal questions pause the output
             run.watch(show if beside is None else beside(show))
         return run

@@ -241,5 +241,5 @@ def report(logger: logging.Logger, level: int, who: str, error: BaseException, t
     if logger.hasHandlers():
         logger.log(level, "%s raised %s; %s.", who, kind, then, exc_info=error)
     elif not quiet:
-        said = one_line(f"{kind}: {ErrorInfo.of(error).message}")
+        said = one_line(f"{kind}: {ErrorInfo.of(error).message}").rstrip(".")
         print(f"headwater: {who[0].lower()}{who[1:]} raised {said}; {then}.", file=sys.stderr)  # noqa: T201

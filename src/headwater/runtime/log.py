@@ -71,6 +71,7 @@ class Log:
         "record",
         "runs",
         "seq",
+        "shows_tools",
         "telling",
         "untold",
     )
@@ -93,6 +94,8 @@ class Log:
         """Unix seconds, read for the current batch."""
         self.ahead = 0.0
         """Seconds by which the clock of the log's store is ahead of this machine's."""
+        self.shows_tools = False
+        """Whether a terminal shows the tools of the tree."""
         self.telling = False
         """Whether watchers are being notified of an event."""
         self.untold: list[tuple[Told, Event]] = []

@@ -116,6 +116,15 @@ class Placed:
             stopped = call.begun(self) or stopped
         return stopped
 
+    @property
+    def shows_tools(self) -> bool:
+        """Whether a terminal shows the tools of the tree, so that their failures need no line of their own."""
+        return self._log.shows_tools
+
+    @shows_tools.setter
+    def shows_tools(self, shows: bool) -> None:
+        self._log.shows_tools = shows
+
     def join(
         self,
         parent: Placed,

@@ -450,7 +450,8 @@ class ToolCalls:
         if (tool.on_error or self.job.tool_errors) == "raise":
             raise error
         what = f"The tool {tool.name}"
-        report(_logger, logging.WARNING, what, error, "the model was told, and the run continues", quiet=self.job.quiet)
+        quiet = self.job.quiet or self.run.shows_tools
+        report(_logger, logging.WARNING, what, error, "the model was told, and the run continues", quiet=quiet)
 
     def say(self, key: str, name: str, data: Any) -> None:
         """Handles a tool's progress."""

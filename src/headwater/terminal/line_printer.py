@@ -76,6 +76,11 @@ class LinePrinter:
         except Exception as problem:
             self._give_up(problem)
 
+    @property
+    def shows_tools(self) -> bool:
+        """Whether it shows each tool, and how it failed."""
+        return self._page is not None
+
     def pause(self) -> None:
         """Ends the open output, before other output between events."""
         if self._broken:
