@@ -28,7 +28,7 @@ for port in stream.items("ports"):  # a Port, before the answer is complete
 stream = agent.run_stream("Which ports are in Brittany?")
 for partial in stream.partials():  # plain data, which grows
     if partial.restarted:
-        print("The answer begins anew.")
+        print("The answer starts again.")
     for path in partial.done:
         print("complete:", path)
 print(stream.response.output)

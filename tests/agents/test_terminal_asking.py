@@ -77,7 +77,7 @@ LETTER = Call("send", {"to": "ann"})
         ([(ALLOW, "n\n"), ("Why not?", "\n")], "Denied by the user."),
         ([(ALLOW, "no\n"), ("Why not?", "not before Monday\n")], "Denied by the user: not before Monday"),
         ([(ALLOW, "n: not to Ann\n")], "Denied by the user: not to Ann"),
-        ([(ALLOW, "\n"), (ALLOW, "perhaps\n"), ("told to the model", ""), (ALLOW, "y\n")], "1 to ann"),
+        ([(ALLOW, "\n"), (ALLOW, "perhaps\n"), ("sent to the model", ""), (ALLOW, "y\n")], "1 to ann"),
         ([(ALLOW, "\x04")], "Denied by the user: Nobody has decided."),
     ],
 )

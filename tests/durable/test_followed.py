@@ -205,7 +205,7 @@ def test_text_readers_get_an_error_at_a_reset(journal: str) -> None:
         async for piece in stream.text():
             yield piece
 
-    with pytest.raises(IncompleteStream, match="begins anew"):
+    with pytest.raises(IncompleteStream, match="starts again"):
         asyncio.run(half_read(journal, text))
 
 

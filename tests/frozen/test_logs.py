@@ -1,4 +1,4 @@
-"""The log format of 0.1, for ever: every later version reads these logs as 0.1 did, and writes them back unchanged.
+"""The log format of 0.1, forever: every later version reads these logs as 0.1 did, and writes them back unchanged.
 
 Owns the list of what 0.1 could write. See README.md for what the files are; they are never edited.
 """

@@ -1,4 +1,4 @@
-"""Saved runs of released versions, for ever: every later version reads them, plays them, goes on with them, asks them.
+"""Saved runs of released versions, forever: every later version reads them, plays them, goes on with them, asks them.
 
 The files are written by `freeze`, once a release, and never edited; see README.md.
 """

@@ -1,4 +1,4 @@
-"""A log as one row: all of it comes back, and a trimmed one keeps its numbers and knows who must begin anew."""
+"""A log as one row: all of it comes back, and a trimmed one keeps its numbers and knows who must start again."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ def test_without_an_output_type_the_text_decides() -> None:
     assert seen(agent(["Just words."], output_type=None).run_stream("q")) == []
 
 
-# --- what begins anew
+# --- what starts again
 
 
 def answers(partials: list[Seen]) -> list[Any]:

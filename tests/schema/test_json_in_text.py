@@ -58,7 +58,7 @@ WRAPPED = [
 
 
 def read(text: str, pieces: list[str], wrapped: bool | None = False) -> tuple[JSONInText, list[Any]]:
-    """What was read, and the completed paths since it last began anew."""
+    """What was read, and the completed paths since it last started again."""
     json = JSONInText(wrapped)
     done: list[Any] = []
     for piece in pieces:

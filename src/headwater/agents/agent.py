@@ -68,7 +68,7 @@ class Agent(Declaration[ContextT, OutputT]):
     to send to the model. `keep_log` keeps each run's events, so that it can be parked and resumed. `journal` is the URL
     of the store of its runs (docs/durable.md), `context_from` builds the context in each process that drives one, and
     `on_waiting` (a function or the URL of a webhook) is told what people are asked. `keep` says how long they are kept
-    there after their end: "30d", None for ever, or a Retention. `budget` limits what all its runs together may spend,
+    there after their end: "30d", None forever, or a Retention. `budget` limits what all its runs together may spend,
     and `prices` are the prices of models by `provider/model`: docs/cost.md.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` prints at all (None: only with

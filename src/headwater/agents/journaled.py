@@ -37,7 +37,7 @@ class Journaled(Generic[OutputT]):
     context_from: ContextFrom | None = None
     on_waiting: OnWaiting | None = None
     keep: Keep = None
-    """How long its runs are kept in the journal after their end: "30d", seconds, None for ever, or rules."""
+    """How long its runs are kept in the journal after their end: "30d", seconds, None forever, or rules."""
 
     def _keep_journal(
         self, journal: str | None, context_from: ContextFrom | None, on_waiting: OnWaiting | None, keep: Keep

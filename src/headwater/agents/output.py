@@ -63,7 +63,7 @@ def output_of(output_type: Any) -> Output | None:
     """The type in the form that a run needs; None for text. Raises ConfigurationError."""
     if isinstance(output_type, str):
         raise ConfigurationError(
-            f"output_type is {output_type!r}, which is no type.",
+            f"output_type is {output_type!r}, which is not a type.",
             hint="It is what the answer must be, as in output_type=list[str]. Without one the answer is a text, and "
             "response.to_dict() and response.messages have the rest.",
         )

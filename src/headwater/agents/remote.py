@@ -42,7 +42,7 @@ __all__ = ("Remote", "attach")
 T = TypeVar("T")
 
 GRACE_SECONDS: Final = 30.0
-"""How long a run that was begun here goes on without its reader: time to come back, and not for ever."""
+"""How long a run that was begun here goes on without its reader: time to come back, and not forever."""
 
 
 class ReadOptions(TypedDict, total=False):

@@ -33,7 +33,7 @@ _CHOICES: Final = "  Allow it? y(es), n(o), a(lways in this run), c(hange it)"
 _HELP: Final = """\
   y  run it          a  run it, and ask no more about this tool in this run
   n  do not run it   c  change the arguments, and run it
-  Words behind y, n or a are told to the model: n not before Monday
+  Text after y, n or a is sent to the model: n not before Monday
 """
 
 Show = Callable[[Event], Any]

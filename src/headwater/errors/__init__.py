@@ -48,7 +48,7 @@
     │   └── ToolCallInvalid         it kept calling tools with invalid arguments
     ├── ToolFailed                  a tool ended the run
     ├── Declined                    a person did not answer a tool's question
-    ├── ItemsRestarted              the answer began anew after items() had yielded some of it
+    ├── ItemsRestarted              the answer started again after items() had yielded some of it
     ├── Parked                      the run was parked; resume it from .log
     │   └── ApprovalNeeded          it waits for approval and nobody is there to answer: .pending
     ├── RunLost                     another process drives the run now

@@ -221,7 +221,7 @@ class Declined(HeadwaterError):
 
 
 class ItemsRestarted(HeadwaterError):
-    """The answer began anew after items of it had been yielded: it was repeated, retracted or sent back.
+    """The answer started again after items of it had been yielded: it was repeated, retracted or sent back.
 
     Read `items(restarts="again")`, which yields all items again, or `partials()`, which says when that happens.
     """

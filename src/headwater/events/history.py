@@ -44,7 +44,7 @@ def refuse_unanswered(messages: Iterable[Message]) -> None:
     """Raises HistoryInvalid if a call that the client runs has no result."""
     if ids := unanswered(messages, by=("client",)):
         raise HistoryInvalid(
-            f"The conversation so far holds calls without results: {', '.join(ids)}.",
+            f"The conversation so far has calls without results: {', '.join(ids)}.",
             hint="Start the next input with their results, in a message of the role tool.",
             ids=ids,
         )

@@ -19,14 +19,14 @@ from headwater.journal.run_log import Request
 __all__ = ("Duration", "Retention", "retention_of", "seconds_of")
 
 Duration: TypeAlias = str | float | None
-"""As "30d", "12h", "90m", "45s" or "2w", in seconds, or None for ever."""
+"""As "30d", "12h", "90m", "45s" or "2w", in seconds, or None forever."""
 
 SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 _WRITTEN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw])")
 
 
 def seconds_of(duration: Duration) -> float | None:
-    """Returns a duration in seconds; None for ever. Raises ConfigurationError."""
+    """Returns a duration in seconds; None forever. Raises ConfigurationError."""
     if duration is None:
         return None
     if isinstance(duration, str) and (found := _WRITTEN.fullmatch(duration.strip())):
@@ -35,7 +35,7 @@ def seconds_of(duration: Duration) -> float | None:
         return float(duration)
     raise ConfigurationError(
         f"keep is {duration!r}, which is not a duration.",
-        hint='Write "30d", "12h", "90m", "45s" or "2w", a number of seconds, or None for ever.',
+        hint='Write "30d", "12h", "90m", "45s" or "2w", a number of seconds, or None forever.',
     )
 
 
@@ -60,7 +60,7 @@ class Retention:
         self.labels = {label: seconds_of(duration) for label, duration in (labels or {}).items()}
 
     def keep(self, request: Request) -> float | None:
-        """Seconds for which the run is kept after its end; None is for ever. What the request says itself stands."""
+        """Seconds for which the run is kept after its end; None is forever. What the request says itself stands."""
         if request.keep is not None:
             return request.keep
         own = {*request.labels, *(f"{name}={value}" for name, value in request.labels.items())}

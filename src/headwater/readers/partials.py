@@ -48,7 +48,7 @@ __all__ = (
 )
 
 Restarts: TypeAlias = Literal["raise", "again"]
-"""What `items` does if the answer begins anew."""
+"""What `items` does if the answer starts again."""
 
 
 class Partial:
@@ -57,7 +57,7 @@ class Partial:
     `done` has the paths of the values that were completed since the last Partial, innermost first, () for the whole
     answer. `appended` is what was added to the string that is open now, and `path` its place; when it is completed, its
     path is in `done`. `restarted` says that what came before is not the answer: the request was repeated, text was
-    retracted, an invalid answer was sent back, or the run took another step. Everything begins anew then.
+    retracted, an invalid answer was sent back, or the run took another step. Everything starts again then.
     """
 
     __slots__ = ("_document", "_inner", "_settled", "appended", "done", "path", "restarted")
@@ -306,7 +306,7 @@ class _Items:
         """Number of elements of this answer that were yielded."""
         if run.resets and not self._again:
             raise ItemsRestarted(
-                "The log of the run begins anew: its journal was restored, or has dropped what was being read.",
+                "The log of the run starts again: its journal was restored, or has dropped what was being read.",
                 hint='With restarts="again" all items are yielded again.',
             )
         self._invalid = False
@@ -337,7 +337,7 @@ class _Items:
 
 def _restarted(yielded: int) -> ItemsRestarted:
     return ItemsRestarted(
-        f"The answer began anew after {yielded} of its items had been yielded.",
+        f"The answer started again after {yielded} of its items had been yielded.",
         hint='With restarts="again" all items are yielded again; partials() says when that happens.',
     )
 
@@ -492,7 +492,7 @@ def path_of(path: Any) -> Path:
 
 
 def restarts_of(restarts: Any) -> Restarts:
-    """What to do if the answer begins anew. Raises ConfigurationError."""
+    """What to do if the answer starts again. Raises ConfigurationError."""
     if restarts not in ("raise", "again"):
         raise ConfigurationError(f"restarts is {restarts!r}.", hint='Use "raise" or "again".')
     return restarts  # type: ignore[no-any-return]

@@ -76,10 +76,10 @@ def _same(event: Event) -> AnyEvent:
 
 
 def as_text(run: Run) -> Callable[[Event], str | None]:
-    """Only the text; text that may be retracted waits. Raises IncompleteStream where the log begins anew."""
+    """Only the text; text that may be retracted waits. Raises IncompleteStream where the log starts again."""
     if run.resets:
         raise IncompleteStream(
-            f"The log of {run.id} begins anew: its journal was restored, or has dropped what was being read.",
+            f"The log of {run.id} starts again: its journal was restored, or has dropped what was being read.",
             hint="Text that was read cannot be taken back: read the run again, or read chunks or events.",
         )
     chunks = Chunks(run.id, None, run.fold, past=_past(run))
@@ -137,7 +137,7 @@ def chosen_chunks(run: Run, choice: Choice) -> Callable[[Event], list[StreamChun
 
 def _shape(run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> Callable[[Event], T | None]:
     """Returns the function from the run's events to items; created with the first event if only that identifies the
-    run, and again where its log begins anew."""
+    run, and again where its log starts again."""
     if run.known:
         return project(run)
     made: Callable[[Event], T | None] | None = None

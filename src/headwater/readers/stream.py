@@ -204,7 +204,7 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         """The elements of a list in the answer, each once, as it is completed, and as a value of its type.
 
         `path` leads to the list: `items("ports")` for the field `ports`, () if the answer is a list. If the answer
-        begins anew after the first item (a repair, a retry, another step), ItemsRestarted is raised; with
+        starts again after the first item (a repair, a retry, another step), ItemsRestarted is raised; with
         `restarts="again"` all items are yielded again. The other arguments are those of `partials`; without a known
         type, items are plain data.
 

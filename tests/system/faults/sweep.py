@@ -106,7 +106,7 @@ def decoding(api: str, recording: Recording, *, cuts: int | None, flips: int) ->
 
 
 def stalling(api: str, recording: Recording, *, points: int) -> list[Row]:
-    """Silence at random places, under a virtual clock: for ever, or shorter than the clocks allow."""
+    """Silence at random places, under a virtual clock: forever, or shorter than the clocks allow."""
     for_ever, for_a_while = Row("stalled forever"), Row("stalled for a while")
     dice = random.Random(_seed(recording))
 

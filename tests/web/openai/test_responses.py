@@ -106,7 +106,7 @@ def test_the_agents_calls_are_shown_and_never_sent_to_the_client() -> None:
     looked, sent = output[1:3]
     assert (looked["server_label"], looked["name"], looked["arguments"]) == ("agent", "look", '{"at":"sea"}')
     assert (looked["status"], looked["output"], looked["error"]) == ("completed", "saw sea", None)
-    assert (sent["name"], sent["status"], sent["error"]) == ("send", "failed", "Refused: not now.")
+    assert (sent["name"], sent["status"], sent["error"]) == ("send", "failed", "Denied: not now.")
 
 
 def test_the_complete_answer_is_the_last_event() -> None:

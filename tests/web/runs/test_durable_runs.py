@@ -74,7 +74,7 @@ def test_what_a_reader_saw_elsewhere_is_waited_for(journal: str) -> None:
         await read(one, live)
         there = await other.find(live.id, position=live.visible)
         assert there.visible == live.visible
-        await other.find(live.id, position=live.visible + 1000)  # past the end: it does not wait for ever
+        await other.find(live.id, position=live.visible + 1000)  # past the end: it does not wait forever
 
     of_two_servers(journal, use)
 

@@ -141,7 +141,7 @@ class Procrastinate(Executor):
                         await self._news.wait()
 
     async def _listen(self, queues: Sequence[str]) -> None:
-        """Waits for procrastinate's notifications, for ever, or until a pooler shows that there are none."""
+        """Waits for procrastinate's notifications, forever, or until a pooler shows that there are none."""
         while True:
             try:
                 db = await connect(self._url)

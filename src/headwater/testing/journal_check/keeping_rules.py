@@ -60,7 +60,7 @@ async def a_reader_goes_on_while_its_log_is_packed(s: Stores) -> None:
 
 
 async def a_trimmed_log_keeps_its_numbers(s: Stores) -> None:
-    """With `deltas=False` packing drops deltas alone: numbers stay, and a reader inside the gap begins anew."""
+    """With `deltas=False` packing drops deltas alone: numbers stay, and a reader inside the gap starts again."""
     run = await s.new(deltas=False)
     log = sample(run, ["one ", "two ", "three ", "four"])
     await s.a.append(Batch(run=run, first=0, lines=log[:6], by="w#1"))
@@ -92,7 +92,7 @@ async def a_tail_inside_a_gap_begins_anew(s: Stores) -> None:
         await s.a.append(Batch(run=run, first=6, lines=log[6:], by="w#1", state="finished"))
         await packed(s, run)
         page = await s.soon(anext(tail), "the trimmed log")
-        s.same("whether it begins anew, and is all", (page.reset, page.done), (True, True))
+        s.same("whether it starts again, and is all", (page.reset, page.done), (True, True))
         check_log([decode(line) for _, line in page.lines()], trimmed=True)
         s.same("the end", await s.soon(anext(tail, None), "the end of the tail"), None)
 

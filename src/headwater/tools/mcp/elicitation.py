@@ -99,7 +99,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     def last_of(cls, past: Sequence[InputAsked]) -> tuple[Round | None, int]:
         """Returns the last round that a call's earlier questions belong to, and how many were before it.
 
-        None if it is not complete: the call then begins anew.
+        None if it is not complete: the call then starts again.
         """
         kept = _decoded(past[-1].state) if past else None
         if kept is None:

@@ -184,7 +184,7 @@ class Responses:
                 call = self._awaited.get((event.run, event.approval))
                 if call is not None and (event.run, call) not in self._at:
                     yield from self._begin_call(event, call)
-                    yield from self._end_call(event, call, "", f"Refused{f': {event.note}' if event.note else ''}.")
+                    yield from self._end_call(event, call, "", f"Denied{f': {event.note}' if event.note else ''}.")
             case ToolFinished():
                 if (event.run, event.call) not in self._at:
                     return

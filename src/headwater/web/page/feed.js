@@ -6,7 +6,7 @@ import { refusal, url } from "./api.js";
 const WAITS = [250, 500, 1000, 2000, 4000]; // milliseconds before it comes back, by how often it has failed
 
 export class Feed {
-  // `heard(events)` gets what came with one read, `reset()` is called where the log begins anew, `told(state)` gets
+  // `heard(events)` gets what came with one read, `reset()` is called where the log starts again, `told(state)` gets
   // "open", "lost", "over", or the Refused that ended it.
   constructor(id, { after = -1, heard, reset, told }) {
     Object.assign(this, { id, after, heard, reset, told });

@@ -256,7 +256,7 @@ const HANDLERS = {
   },
   "run.resumed"(fold, run, event) {
     fold.mark(event, "resume", `taken up again${event.by ? ` by ${event.by}` : ""}`);
-    run.items.push({ kind: "note", step: run.step, title: "Taken up again", text: event.by ? `by ${event.by}` : "" });
+    run.items.push({ kind: "note", step: run.step, title: "Resumed", text: event.by ? `by ${event.by}` : "" });
     for (const one of fold.runs.values()) if (one.state === "waiting") one.state = "running";
   },
   "run.waiting"(fold, run, event) {
@@ -513,7 +513,7 @@ const HANDLERS = {
   },
 };
 
-const ADDED = { loop: "Next loop", repair: "Sent back: the answer did not have the shape asked for", compact: "Earlier messages were summarised" };
+const ADDED = { loop: "Next loop", repair: "Sent back: the answer did not fit its type", compact: "Earlier messages were summarised" };
 
 function findSaid(fold, key) {
   for (const run of fold.runs.values()) {

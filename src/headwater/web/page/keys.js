@@ -32,7 +32,7 @@ const ACTS = {
   ArrowLeft: (state) => state.step(-1),
   ArrowRight: (state) => state.step(1),
   a: (state) => decide(state, true),
-  r: (state) => decide(state, false),
+  d: (state) => decide(state, false),
 };
 
 function decide(state, allowed) {

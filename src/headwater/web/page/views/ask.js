@@ -29,7 +29,7 @@ class Approval extends Component {
     return undefined;
   };
 
-  refuse = () => this.props.state.decide(this.props.question, { allowed: false, note: this.state.note || undefined });
+  deny = () => this.props.state.decide(this.props.question, { allowed: false, note: this.state.note || undefined });
 
   render({ question, state }, { changing, wrong, note, always }) {
     const given = Object.entries(question.arguments);
@@ -43,9 +43,9 @@ class Approval extends Component {
         ? null
         : html`<label class="field"><span>Note</span><input type="text" value=${note ?? ""} placeholder="What the model should know (optional)" onInput=${(event) => this.setState({ note: event.target.value })} /></label>
       <div class="row">
-        <button type="button" class="yes" onClick=${this.allow}>Allow<kbd class="wide">A</kbd></button>
+        <button type="button" class="yes" onClick=${this.allow}>Approve<kbd class="wide">A</kbd></button>
         ${changing === undefined ? html`<button type="button" onClick=${this.change}>Change …</button>` : null}
-        <button type="button" onClick=${this.refuse}>Refuse<kbd class="wide">R</kbd></button>
+        <button type="button" onClick=${this.deny}>Deny<kbd class="wide">D</kbd></button>
         <label class="check"><input type="checkbox" checked=${always} onChange=${(event) => this.setState({ always: event.target.checked })} /> for the rest of the run</label>
       </div>`}`;
   }

@@ -49,7 +49,7 @@ function look(state) {
 }
 
 function word(state) {
-  return { lost: "Coming back", asks: "Asks you", replay: state.playing ? "Replay" : "Paused", done: "Done", failed: "Failed", stopped: "Stopped", live: "Live" }[look(state)];
+  return { lost: "Reconnecting", asks: "Asks you", replay: state.playing ? "Replay" : "Paused", done: "Done", failed: "Failed", stopped: "Stopped", live: "Live" }[look(state)];
 }
 
 function tokens(agents) {

@@ -48,7 +48,7 @@ export class Composer extends Component {
     const working = !state.composing && fold.root && !fold.over;
     const addressee = working ? state.addressee : null;
     const label = state.composing ? "Your task" : working ? "Say something to the agents at work" : "Your next message";
-    const place = state.composing ? "What shall be done?" : working ? "Say something while they work …" : fold.root?.thread ? "Say more …" : "Ask anew …";
+    const place = state.composing ? "A task …" : working ? "Send a message while they work …" : fold.root?.thread ? "Reply …" : "Ask again …";
     return html`<form class="composer" onSubmit=${this.send} onDrop=${this.dropped} onDragOver=${(event) => event.preventDefault()}>
       ${state.problem ? html`<p class="wrong" role="alert">${harmless(state.problem.message)}${state.problem.hint ? ` ${harmless(state.problem.hint)}` : ""}</p>` : null}
       ${state.attached.length ? html`<ul class="attached">${state.attached.map((one, at) => html`<li><span>${harmless(one.name)}</span><button type="button" class="icon" aria-label=${`Take ${one.name} away`} onClick=${() => state.detach(at)}>×</button></li>`)}</ul>` : null}
@@ -61,7 +61,7 @@ export class Composer extends Component {
       </div>
       <p class="hint muted">
         ${working
-          ? html`<span>Heard before the next step${addressee ? " of" : ""}</span>${addressee ? html`<span class="chip"><i class=${`sw s${fold.hue(addressee)}`}></i>${harmless(addressee.name)}</span>` : null}`
+          ? html`<span>Sent before the next step${addressee ? " of" : ""}</span>${addressee ? html`<span class="chip"><i class=${`sw s${fold.hue(addressee)}`}></i>${harmless(addressee.name)}</span>` : null}`
           : html`<span>to ${harmless(state.composing ? state.agent : (fold.root?.agent ?? ""))}</span>`}
         <span class="grow"></span><kbd class="wide">Enter</kbd></p>
     </form>`;

@@ -44,9 +44,9 @@ export function describe(event, fold) {
     case "run.started":
       return [["what", event.workflow ? `A ${event.workflow.kind} workflow of ${many(event.workflow.members?.length ?? 0, "member")} begins.` : "A run begins."], ["task", oneLine((event.input ?? []).map(messageText).join(" "), 200)], ...(event.model ? [["model", event.model]] : [])];
     case "run.waiting":
-      return [["what", `Nothing is at work: it waits for ${{ approval: "a person to allow a call", input: "a person's answer", children: "runs below", time: "its time" }[event.on ?? "input"]}.`]];
+      return [["what", `The run waits for ${{ approval: "a person to approve a call", input: "a person's answer", children: "runs below", time: "a point in time" }[event.on ?? "input"]}.`]];
     case "run.finished":
-      return [["what", "The run came to its answer."], ...usage(event.usage), ...(event.finish_reason ? [["why", event.finish_reason]] : [])];
+      return [["what", "The run finished."], ...usage(event.usage), ...(event.finish_reason ? [["why", event.finish_reason]] : [])];
     case "run.failed":
       return [["why", oneSentence(event.error)], ...(event.error?.hint ? [["hint", event.error.hint]] : []), ...usage(event.usage)];
     case "run.cancelled":
@@ -61,7 +61,7 @@ export function describe(event, fold) {
     case "reasoning.delta":
       return [["text", JSON.stringify(clip(event.text, 200))]];
     case "step.finished":
-      return [["what", "What the model said is on record."], ...(event.finish_reason ? [["why", event.finish_reason]] : []), ...usage(event.usage)];
+      return [["what", "The step is complete."], ...(event.finish_reason ? [["why", event.finish_reason]] : []), ...usage(event.usage)];
     case "call.ready":
       return [["call", event.name], ["with", argumentsLine(event.arguments)]];
     case "tool.started":

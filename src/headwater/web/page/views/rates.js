@@ -1,4 +1,4 @@
-// Tokens a second, stacked by agent, and how long each agent's first token took.
+// Tokens per second, stacked by agent, and how long each agent's first token took.
 import { CHARACTERS_A_TOKEN, RATE_BIN } from "../fold.js";
 import { html } from "../html.js";
 import { count, harmless, precise } from "../words.js";
@@ -12,9 +12,9 @@ export function Rates({ state, now }) {
   const { fold } = state.log;
   const live = fold.agents().filter((run) => !run.over && run.lastDelta !== null);
   const rate = (run) => ((run.rate.get(Math.floor(now / RATE_BIN) - 1) ?? 0) + (run.rate.get(Math.floor(now / RATE_BIN)) ?? 0)) / (CHARACTERS_A_TOKEN * 2 * RATE_BIN);
-  return html`<div class="head"><h2>Tokens a second</h2><div class="legend muted">${live.slice(0, NAMED).map((run) => html`<span><i class=${`sw s${fold.hue(run)}`}></i>${harmless(run.name)} <span class="num">${count(rate(run))}</span></span>`)}
+  return html`<div class="head"><h2>Tokens per second</h2><div class="legend muted">${live.slice(0, NAMED).map((run) => html`<span><i class=${`sw s${fold.hue(run)}`}></i>${harmless(run.name)} <span class="num">${count(rate(run))}</span></span>`)}
       ${live.length > NAMED ? html`<span>and ${live.length - NAMED} more</span>` : null}</div></div>
-    <div class="plot"><${Canvas} height=${HEIGHT} label="Tokens a second by agent over time" draw=${(context, width, height, colours) => draw(context, width, height, colours, fold, now)} /></div>`;
+    <div class="plot"><${Canvas} height=${HEIGHT} label="Tokens per second by agent over time" draw=${(context, width, height, colours) => draw(context, width, height, colours, fold, now)} /></div>`;
 }
 
 // The rate of each hue at each bin. Agents that share a hue are one layer, so hundreds cost what eight do.

@@ -10,7 +10,7 @@ export function Runs({ state }) {
     ${state.pickingOther ? html`<p class="note">Choose the run to compare with. <button type="button" class="quiet small" onClick=${() => { state.pickingOther = false; state.changed(); }}>Never mind</button></p>` : null}
     ${state.runs.length ? null : html`<p class="muted note">No runs yet.</p>`}
     <ol>${state.runs.map((run) => html`<${Entry} key=${run.run_id} run=${run} state=${state} />`)}</ol>
-    <p class="foot muted">${state.connection === "lost" ? "The connection is lost. Coming back …" : state.reattached !== null ? html`Reattached at <span class="num">#${state.reattached}</span>.<br />Nothing missed, nothing twice.` : null}</p>
+    <p class="foot muted">${state.connection === "lost" ? "The connection is lost. Reconnecting …" : state.reattached !== null ? html`Reattached at <span class="num">#${state.reattached}</span>.<br />Nothing missed, nothing twice.` : null}</p>
   </nav>`;
 }
 
