@@ -70,7 +70,7 @@ def test_of_a_run_that_there_is_only_what_is_new_has_a_stamp() -> None:
     asyncio.run(main())
 
 
-def test_a_refusal_is_told() -> None:
+def test_a_refusal_is_raised() -> None:
     async def main() -> None:
         async with served(router(speaker("a"))) as server:
             one = await probed(server, agent="nobody")

@@ -59,7 +59,7 @@ def test_a_step_in_only_one_log() -> None:
     assert (second.step, second.other, second.fields) == (2, None, ())
 
 
-def test_members_that_ran_twice_are_told_apart() -> None:
+def test_members_that_ran_twice_are_distinguished() -> None:
     def workflow(last: str) -> tuple[Event, ...]:
         member = Agent(name="a", model=ScriptedModel(["One.", last]))
         stream = SequentialWorkflow([member], max_loops=2, keep_log=True).run_stream("Go.")

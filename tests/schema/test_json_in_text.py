@@ -128,13 +128,13 @@ def test_the_wrapper_is_taken_off_where_parse_does(text: str) -> None:
                     found(json.value, path)
 
 
-def test_a_field_of_that_name_is_no_wrapper_for_a_type_that_has_none() -> None:
+def test_a_field_of_that_name_is_not_a_wrapper_for_a_type_without_one() -> None:
     json, done = read("", ['{"result": [1', "]}"], wrapped=False)
     assert json.value == {"result": [1]}
     assert done == [("result", 0), ("result",), ()]
 
 
-def test_what_was_shown_and_is_not_the_answer_is_told() -> None:
+def test_shown_text_that_is_not_the_answer_is_reported() -> None:
     json = JSONInText(wrapped=False)
     json.feed("As [1]")
     assert json.take()[0] == [(0,), ()]

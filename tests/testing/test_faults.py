@@ -90,7 +90,7 @@ def test_a_broken_connection_comes_after_what_was_said_before(
 
 @given(body=_bodies, at=_places)
 @settings(max_examples=tries(25, 100), deadline=None)
-def test_a_stall_stands_at_its_byte_and_loses_none(body: list[bytes], at: int) -> None:
+def test_a_stall_occurs_at_its_byte_and_loses_none(body: list[bytes], at: int) -> None:
     whole = b"".join(body)
     done = steps(body, Stall(at, 3.0))
     pause = done.index(Pause(3.0))
@@ -100,7 +100,7 @@ def test_a_stall_stands_at_its_byte_and_loses_none(body: list[bytes], at: int) -
 
 @given(body=_bodies, at=_places, data=st.binary(min_size=1, max_size=9))
 @settings(max_examples=tries(25, 100), deadline=None)
-def test_garbage_stands_in_between(body: list[bytes], at: int, data: bytes) -> None:
+def test_garbage_is_inserted_in_between(body: list[bytes], at: int, data: bytes) -> None:
     whole = b"".join(body)
     place = clamped(at, whole)
     assert joined(steps(body, Garbage(at, data))) == whole[:place] + data + whole[place:]

@@ -122,7 +122,7 @@ class Executing(response.Decoder):
         (Executing, "calls"),
     ],
 )
-def test_each_way_to_be_wrong_is_told(decoder: Callable[[], Any], why: str) -> None:
+def test_each_way_to_be_wrong_is_reported(decoder: Callable[[], Any], why: str) -> None:
     with pytest.raises(ProviderBreach, match=why):
         check_provider(decoder, body_of("ollama"), cuts=None)
 
@@ -318,7 +318,9 @@ class Endless(response.Decoder):
         (Endless, "It goes on after the end"),
     ],
 )
-def test_a_decoder_that_always_errs_alike_is_told_by_what_is_expected(decoder: Callable[[], Any], why: str) -> None:
+def test_a_decoder_that_always_fails_the_same_way_is_found_by_what_is_expected(
+    decoder: Callable[[], Any], why: str
+) -> None:
     check_provider("ollama", BODY, cuts=None, flips=10, **SAID)
     with pytest.raises(ProviderBreach, match=why):
         check_provider(decoder, BODY, cuts=None, flips=10, **SAID)
@@ -427,7 +429,7 @@ class MarkerBlind(openai_chat.Decoder):
         (MarkerBlind, "it is called complete, but"),
     ],
 )
-def test_a_decoder_of_events_that_is_wrong_is_told(decoder: Callable[[], Any], why: str) -> None:
+def test_a_wrong_decoder_of_events_is_reported(decoder: Callable[[], Any], why: str) -> None:
     check_provider("openai-chat", STREAM, cuts=None, flips=10, **TOLD)
     with pytest.raises(ProviderBreach, match=why):
         check_provider(decoder, STREAM, cuts=None, flips=10, **TOLD)

@@ -58,7 +58,7 @@ def received(**options: Any) -> Received:
     return Received(**{**said, **options})
 
 
-def test_what_could_be_a_key_is_hidden_wherever_it_stands() -> None:
+def test_what_could_be_a_key_is_hidden_everywhere() -> None:
     one = received(
         query={"key": "sk-secret", "alt": "sse"}, headers={"authorization": "Bearer sk-secret", "accept": "*"}
     )
@@ -67,7 +67,7 @@ def test_what_could_be_a_key_is_hidden_wherever_it_stands() -> None:
     assert one.headers["accept"] == "*"
 
 
-def test_an_answer_is_over_once_whoever_ended_it() -> None:
+def test_an_answer_ends_once_whichever_side_ends_it() -> None:
     whole, left = received(), received()
     assert not whole.wait_over(0)
     whole.end(gone=False)
@@ -80,7 +80,7 @@ def test_an_answer_is_over_once_whoever_ended_it() -> None:
     assert left.ended >= left.begun
 
 
-def test_whoever_waits_is_woken_from_the_servers_thread() -> None:
+def test_waiters_are_woken_from_the_servers_thread() -> None:
     one = received()
     thread = threading.Thread(target=one.end, kwargs={"gone": True})
     thread.start()

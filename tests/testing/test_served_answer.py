@@ -41,7 +41,7 @@ def test_an_exception_with_a_status_is_that_http_error(failure: ProviderError, k
     assert isinstance(http_error("anthropic", answer.status, {}, body_of(answer)), kind)
 
 
-def test_an_exception_in_band_or_without_a_status_stands_in_the_stream() -> None:
+def test_an_exception_in_band_or_without_a_status_is_sent_in_the_stream() -> None:
     for fail in (
         Fail(Overloaded("Busy.", status=503), in_band=True),
         Fail(Overloaded("Busy.", code="overloaded_error")),
@@ -65,13 +65,13 @@ def test_an_incomplete_stream_is_cut() -> None:
 
 
 @pytest.mark.parametrize("failure", [ConfigurationError("No."), ZeroDivisionError("No.")])
-def test_an_exception_that_is_no_providers_is_refused(failure: Exception) -> None:
+def test_an_exception_that_is_not_a_provider_error_is_refused(failure: Exception) -> None:
     with pytest.raises(Unspeakable):
         written("ollama", [Say("Hi."), Fail(failure)])
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_strings_in_a_row_are_one_text_unless_something_stands_between(api: str) -> None:
+def test_consecutive_strings_are_one_text_unless_something_separates_them(api: str) -> None:
     decoder = load_api(api).Decoder()
     events = decode(decoder, [body_of(written(api, [Say("One "), Usage(), Say("two "), Think("hm"), Say("three")]))])
     assert telling(events).text == "One two three"
@@ -107,7 +107,7 @@ def test_a_script_that_cannot_be_said_is_refused_before_the_head_is_sent() -> No
 
 @pytest.mark.parametrize("what", ["answer", "event", "line"])
 @pytest.mark.parametrize("api", APIS)
-def test_what_never_ends_goes_on_after_any_number_of_steps(api: str, what: Endless) -> None:
+def test_an_endless_answer_continues_after_any_number_of_steps(api: str, what: Endless) -> None:
     steps = written(api, [Say(["On and on. "])], endless=what).steps
     size = sum(len(step) for step in itertools.islice(steps, 200) if isinstance(step, bytes))
     assert size > (2_000 if what == "answer" else 1_000_000)

@@ -106,7 +106,7 @@ def test_a_status_that_has_no_name_is_a_status() -> None:
 
 @pytest.mark.parametrize("how", ["reset", "hang up"])
 @pytest.mark.parametrize("before", [True, False], ids=["before the head", "in the body"])
-def test_a_connection_is_broken_as_it_is_told(how: Literal["reset", "hang up"], before: bool) -> None:
+def test_a_connection_breaks_as_requested(how: Literal["reset", "hang up"], before: bool) -> None:
     broken = Broken(how)
     answer = Answer(steps=iter([b"One "]), before=(broken,)) if before else Answer(steps=iter([b"One ", broken]))
     with serving(answer) as (server, asked):

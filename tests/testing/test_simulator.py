@@ -281,7 +281,7 @@ def test_a_flipped_byte_reaches_the_reader() -> None:
         assert ask(provider) == "Hello"
 
 
-def test_a_wrong_content_type_is_told_for_what_it_is() -> None:
+def test_a_wrong_content_type_is_named() -> None:
     turn = Faulty(Body(b"<html>Sign in</html>"), Headers({"Content-Type": "text/html"}))
     with ProviderSimulator([turn]) as provider, pytest.raises(MalformedResponse, match="web page"):
         ask(provider)
@@ -310,7 +310,7 @@ def test_a_stale_connection_is_replaced_unseen() -> None:
         assert provider.connections == 2
 
 
-def test_a_compressed_answer_is_read_although_nobody_asked_for_it() -> None:
+def test_a_compressed_answer_is_read_although_it_was_not_requested() -> None:
     with ProviderSimulator([Faulty("Hello there.", Compressed())]) as provider:
         assert ask(provider) == "Hello there."
         assert provider.requests[0].headers["accept-encoding"] == "identity"
@@ -413,7 +413,7 @@ def test_what_cannot_be_said_is_refused_and_kept_in_problems() -> None:
         assert len(provider.problems) == 2
 
 
-def test_what_is_no_turn_is_refused_at_once() -> None:
+def test_an_invalid_turn_is_refused_at_once() -> None:
     with pytest.raises(TypeError, match="is not allowed in a script"):
         ProviderSimulator([Faulty(3)])
     with pytest.raises(HeadwaterError, match="No provider 'nobody' is simulated"):

@@ -131,7 +131,7 @@ def test_an_honest_screen_passes() -> None:
     check_surface(Screen, shown=_text)
 
 
-def test_two_attempts_joined_are_told() -> None:
+def test_two_attempts_joined_are_reported() -> None:
     with pytest.raises(SurfaceBreach, match=r"events of the log 'retracted' it shows 'Hello, ', but the text is ''"):
         check_surface(lambda: Screen(honest=False), shown=_text)
 
@@ -233,7 +233,7 @@ class LeadLosing(Screen):
         (ByPiece, "retracted"),
     ],
 )
-def test_a_screen_that_shows_something_else_is_told(make: Callable[[], Any], log: str) -> None:
+def test_a_screen_that_shows_something_else_is_reported(make: Callable[[], Any], log: str) -> None:
     with pytest.raises(SurfaceBreach, match=f"'{log}'"):
         check_surface(make, shown=_text)
 
@@ -286,6 +286,6 @@ class Impatient:
         (Impatient, r"Closing it after 0 events of the log 'text' raised IndexError"),
     ],
 )
-def test_each_way_to_be_wrong_is_told(make: Callable[[], Any], why: str) -> None:
+def test_each_way_to_be_wrong_is_reported(make: Callable[[], Any], why: str) -> None:
     with pytest.raises(SurfaceBreach, match=why):
         check_surface(make)

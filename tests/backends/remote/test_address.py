@@ -40,7 +40,7 @@ def test_the_printed_address_brings_its_token() -> None:
 @pytest.mark.parametrize(
     "url", ["", "localhost:8000", "ftp://h/runs/1", "http://", "http://h:port/", "http://[::1/", "run_1", 7, None]
 )
-def test_what_is_no_address_is_refused(url: object) -> None:
+def test_an_invalid_address_is_refused(url: object) -> None:
     with pytest.raises(ConfigurationError, match="http://HOST/runs/ID"):
         address_of(url)  # type: ignore[arg-type]
 

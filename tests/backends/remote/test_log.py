@@ -93,7 +93,7 @@ def refusal(code: str) -> bytes:
 # --- a whole log, whatever becomes of connections
 
 
-def test_a_run_that_goes_on_is_read_to_its_end() -> None:
+def test_an_active_run_is_read_to_its_end() -> None:
     async def main() -> None:
         async with served(router(paced("a", 5, 0.01))) as server:
             begun = (await server.client.post("/runs", json={"input": "Go."})).json()
@@ -178,7 +178,7 @@ def test_what_is_left_out_is_asked_for_again() -> None:
 
 
 @pytest.mark.parametrize("garbage", [b"data: <html>\n\n", b'data: {"v": 1}\n\n', b"data: []\n\n"])
-def test_what_is_no_event_is_asked_for_again(garbage: bytes) -> None:
+def test_an_invalid_event_is_requested_again(garbage: bytes) -> None:
     whole = a_log()
     events, asked = asyncio.run(scripted(frames(whole[:3]) + garbage, frames(whole[3:])))
     assert (events, asked) == (whole, [None, "2"])
@@ -194,7 +194,7 @@ def test_half_an_event_at_the_end_is_none() -> None:
 # --- a log that begins again
 
 
-def test_after_a_reset_the_same_log_goes_on() -> None:
+def test_after_a_reset_the_same_log_continues() -> None:
     whole = a_log()
     events, asked = asyncio.run(scripted(frames(whole[:9]), RESET + frames(whole)))
     assert (events, asked) == (whole, [None, "8"])
@@ -250,7 +250,7 @@ def test_the_first_connection_fails_at_once(answer: Response) -> None:
         asyncio.run(scripted(answer))
 
 
-def test_nobody_there_is_told_at_once() -> None:
+def test_a_refused_connection_is_reported_at_once() -> None:
     with pytest.raises(ConnectionFailed, match="headwater serve"):
         asyncio.run(read(remote("http://127.0.0.1:9/runs/x")))
 
@@ -271,7 +271,7 @@ def test_it_is_not_tried_for_ever() -> None:
     asyncio.run(main())
 
 
-def test_a_connection_that_only_says_hello_is_no_sign_of_life() -> None:
+def test_a_connection_that_sends_only_headers_does_not_count_as_alive() -> None:
     async def main() -> None:
         async with served(router(paced("a", 100, 0.05))) as server:
             begun = (await server.client.post("/runs", json={"input": "Go."})).json()
@@ -365,7 +365,7 @@ def test_an_event_that_could_not_be_written_keeps_its_place() -> None:
     assert [*events[:2], *events[3:]] == [*whole[:2], *whole[3:]]
 
 
-def test_whoever_leaves_has_left() -> None:
+def test_closing_the_reader_closes_the_connection() -> None:
     async def main() -> None:
         async with served(router(paced("a", 1000, 0.01))) as server:
             start = {"input": "Go.", "on_disconnect": "cancel"}

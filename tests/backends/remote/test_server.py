@@ -139,5 +139,5 @@ def test_what_no_header_takes_is_refused(options: dict[str, Any]) -> None:
         RemoteServer(address_of("http://h"), **options)
 
 
-def test_a_header_of_ones_own_may_say_who_asks_where_there_is_no_token() -> None:
+def test_a_custom_header_may_authenticate_without_a_token() -> None:
     assert RemoteServer(address_of("http://h"), headers={"Authorization": "Basic x"}).at(address_of("http://h/runs/x"))

@@ -357,7 +357,7 @@ def test_interleaved_calls() -> None:
     ) == [("a", "f", {"x": 1}), ("b", "g", {"y": 2})]
 
 
-def test_calls_without_an_index_are_told_apart_by_id() -> None:
+def test_calls_without_an_index_are_distinguished_by_id() -> None:
     assert calls_of(
         [piece(None, "a", "f", '{"x"')],
         [piece(None, "b", "g", "{}")],

@@ -116,7 +116,7 @@ def test_usage_is_reported_as_the_script_has_it(api: str) -> None:
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize(("status", "kind"), [(429, RateLimited), (503, Overloaded), (500, ServerError)])
-def test_errors_are_told_in_the_apis_words(api: str, status: int, kind: type[ProviderError]) -> None:
+def test_errors_use_the_words_of_the_api(api: str, status: int, kind: type[ProviderError]) -> None:
     in_band = load_api(api).Decoder()
     decode(in_band, [body_of(written(api, [Say("Hi."), Fail(status, "No more.")]))])
     expected = ServerError if api == "ollama" else kind  # whose errors have no codes
@@ -132,7 +132,7 @@ def test_errors_are_told_in_the_apis_words(api: str, status: int, kind: type[Pro
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_word_is_told_inside_the_stream_even_where_nothing_was_said(api: str) -> None:
+def test_an_error_is_sent_inside_the_stream_even_without_any_output(api: str) -> None:
     answer = written(api, [Fail("overloaded_error")])
     assert answer.status == 200
     decoder = load_api(api).Decoder()

@@ -24,12 +24,12 @@ def test_a_call_comes_in_one_piece_however_it_was_written() -> None:
 
 
 @pytest.mark.parametrize("arguments", ["[1]", '{"a', "text"])
-def test_arguments_that_are_no_object_have_no_place(arguments: str) -> None:
+def test_arguments_that_are_not_an_object_cannot_be_sent(arguments: str) -> None:
     with pytest.raises(Unspeakable, match="not an object"):
         written("gemini", [Call("look", arguments)])
 
 
-def test_thoughts_are_marked_and_a_signature_stands_with_its_part() -> None:
+def test_thoughts_are_marked_and_a_signature_is_sent_with_its_part() -> None:
     said = parts([Think(["Hm."]), Say(["Hi."], signature="sig")])
     assert said[:3] == [
         {"text": "Hm.", "thought": True},

@@ -30,7 +30,7 @@ def test_usage_comes_where_it_was_asked_for_in_a_chunk_of_its_own() -> None:
         assert b'"usage"' not in body_of(written("openai-chat", [usage, Say("Hi.")], asked=asked))
 
 
-def test_calls_are_told_apart_by_their_index() -> None:
+def test_calls_are_distinguished_by_their_index() -> None:
     said = deltas([Call("a", ['{"n"', ": 1}"]), Call("b", {}, id="mine")])
     calls = [call for delta in said for call in delta.get("tool_calls", ())]
     assert [(call["index"], call.get("id"), call["function"]["arguments"]) for call in calls] == [

@@ -27,7 +27,7 @@ def test_events_are_numbered_without_a_gap() -> None:
     assert [event["type"] for event in events[:2]] == ["response.created", "response.in_progress"]
 
 
-def test_the_whole_response_stands_once_more_at_the_end() -> None:
+def test_the_whole_response_is_repeated_at_the_end() -> None:
     events = frames("openai-responses", TURN)
     last = events[-1]
     assert last["type"] == "response.completed"
@@ -83,7 +83,7 @@ def test_the_status_says_how_it_ended(reason: Any, status: str, details: Any) ->
     assert (last["response"]["status"], last["response"]["incomplete_details"]) == (status, details)
 
 
-def test_an_error_is_told_twice_as_the_api_does() -> None:
+def test_an_error_is_sent_twice_as_the_api_does() -> None:
     error, failed = frames("openai-responses", [Say("Hi."), Fail(429, "Why.")])[-2:]
     assert error["error"]["code"] == "rate_limit_exceeded"
     assert failed["response"]["error"] == {"code": "rate_limit_exceeded", "message": "Why."}

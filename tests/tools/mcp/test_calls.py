@@ -168,7 +168,7 @@ def test_a_declined_question_is_the_servers_to_judge() -> None:
     asyncio.run(main())
 
 
-def test_another_process_goes_on_with_the_servers_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_process_continues_with_the_servers_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HEADWATER_TEST_SAW", str(tmp_path / "saw"))
 
     async def main() -> None:

@@ -113,7 +113,7 @@ def test_one_that_takes_too_long_is_unavailable_and_tried_again_later() -> None:
     assert seconds == pytest.approx(10)
 
 
-def test_the_error_of_one_that_fails_is_told() -> None:
+def test_the_error_of_a_failed_connection_is_raised() -> None:
     async def main() -> None:
         with pytest.raises(MCPUnavailable, match="broken"):
             await connection(Servers(error=OSError("broken"))).session()

@@ -58,7 +58,7 @@ def test_images_audio_resources_and_links_are_parts() -> None:
     )
 
 
-def test_what_is_no_base64_is_named_and_the_rest_is_kept() -> None:
+def test_invalid_base64_is_named_and_the_rest_is_kept() -> None:
     result = outcome(text("look"), ImageContent(type="image", data="!", mime_type="image/png")).result
     assert result == (Text(text="look"), Text(text="[image/png content that is not valid base64]"))
 

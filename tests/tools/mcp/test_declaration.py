@@ -133,7 +133,7 @@ def test_each_event_loop_has_its_own_connection(tmp_path: Path) -> None:
     assert len(pids(saw)) == 2
 
 
-def test_what_is_no_longer_used_is_closed(tmp_path: Path) -> None:
+def test_unused_connections_are_closed(tmp_path: Path) -> None:
     saw = tmp_path / "saw"
 
     async def main() -> None:

@@ -70,7 +70,7 @@ def test_a_round_is_found_again_in_the_log_with_its_state() -> None:
     assert again.asked[0].check(Answer(content={"ok": True})).content["ok"] is True
 
 
-def test_half_a_round_and_questions_of_older_servers_begin_anew() -> None:
+def test_an_incomplete_round_and_questions_of_older_servers_start_again() -> None:
     request = ElicitRequest(params=FORM)
     round_ = Round.of(InputRequiredResult(input_requests={"a": request, "b": request}, request_state="s"))
     assert round_ is not None

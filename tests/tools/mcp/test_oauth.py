@@ -47,7 +47,7 @@ async def came_back(query: str) -> object:
     return await sign_in.code()
 
 
-def test_the_browser_comes_back_with_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_browser_returns_with_a_code(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr(webbrowser, "open", opened.append)
     result = asyncio.run(came_back("code=c&state=s"))
@@ -55,13 +55,13 @@ def test_the_browser_comes_back_with_a_code(monkeypatch: pytest.MonkeyPatch) -> 
     assert opened == ["https://example.org/authorize"]
 
 
-def test_a_refusal_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webbrowser, "open", lambda address: True)
     with pytest.raises(PermissionError, match="access_denied"):
         asyncio.run(came_back("error=access_denied"))
 
 
-def test_a_registered_client_comes_back_to_the_same_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registered_client_uses_the_same_port_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     async def main() -> None:

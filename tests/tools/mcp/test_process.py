@@ -69,7 +69,7 @@ def test_standard_error_goes_to_the_servers_logger(caplog: pytest.LogCaptureFixt
     assert "small is here" in [record.getMessage() for record in caplog.records if record.name == "headwater.mcp.small"]
 
 
-def test_what_is_no_message_is_passed_over() -> None:
+def test_an_invalid_message_is_skipped() -> None:
     log = asyncio.run(log_of_calls(small(), Call("garbage", {"a": 1})))
     assert results(log) == {"garbage": '{"a": 1}'}
 

@@ -15,7 +15,7 @@ from tests.support.served import served
 
 
 @pytest.mark.parametrize("target", ["", [], [""], 7, None, object(), ["a", 1]])
-def test_what_is_no_server_is_refused(target: Any) -> None:
+def test_an_invalid_target_is_refused(target: Any) -> None:
     with pytest.raises(ConfigurationError, match="MCP server"):
         target_of(target)
 
@@ -100,7 +100,7 @@ def test_a_url_that_refuses_is_unavailable(status: int) -> None:
     asyncio.run(main())
 
 
-def test_nobody_at_the_address_is_unavailable() -> None:
+def test_an_unreachable_address_is_unavailable() -> None:
     async def main() -> None:
         with pytest.raises(MCPUnavailable):
             async with MCP("http://127.0.0.1:9/mcp", timeouts=Timeouts(connect=20)):
