@@ -26,10 +26,12 @@ for port in stream.items("ports"):  # a Port, before the answer is complete
     print(port.name, port.depth)
 
 stream = agent.run_stream("Which ports are in Brittany?")
+value = None
 for partial in stream.partials():  # plain data, which grows
     if partial.restarted:
         print("The answer starts again.")
     for path in partial.done:
         print("complete:", path)
+    value = partial.value
 print(stream.response.output)
-assert partial.value == stream.response.output.model_dump()
+assert value == stream.response.output.model_dump()

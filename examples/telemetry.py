@@ -22,14 +22,15 @@ telemetry.instrument(provider)
 with tracer.start_as_current_span("request"):  # the run is inside the program's own span
     print(Agent(name="pilot", model="offline", tools=[high_water]).run("When can we sail from Brest?"))
 
-spans = {span.context.span_id: span for span in exporter.get_finished_spans()}
+spans = exporter.get_finished_spans()
 
 
 def show(parent: int | None, indent: str = "") -> None:
-    below = [span for span in spans.values() if (span.parent.span_id if span.parent else None) == parent]
+    below = [span for span in spans if (span.parent.span_id if span.parent else None) == parent]
     for span in sorted(below, key=lambda span: span.start_time or 0):
         print(f"{indent}{span.name}{details(span)}")
-        show(span.context.span_id, f"{indent}  ")
+        if span.context is not None:
+            show(span.context.span_id, f"{indent}  ")
 
 
 def details(span: ReadableSpan) -> str:

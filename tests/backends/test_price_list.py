@@ -17,16 +17,13 @@ from headwater import Model, Usage
 from headwater.backends import price_list
 from headwater.backends.http import HTTPBackend
 from headwater.backends.price_list import listing
+from headwater.providers.catalog import API_MODULES, PRICE_FLAVORS
 from headwater.providers.pricing import Pricing
 from headwater.testing import ScriptedModel
 from tests.support.recordings import Recording, decode, recordings
 
-_MODULES = {
-    "openai-chat": "openai_chat",
-    "openai-responses": "openai_responses",
-    "anthropic-messages": "anthropic",
-    "gemini": "gemini",
-}
+_RECORDED_AS = {"anthropic": "anthropic-messages"}
+"""What the recordings call an API, where it is not our name."""
 
 
 def _base_url(recording: Recording) -> str:
@@ -55,12 +52,12 @@ def _own_figure(usage: Usage, model: str, url: str, flavors: tuple[str, ...], at
     return None
 
 
-@pytest.mark.parametrize("api", _MODULES)
+@pytest.mark.parametrize("api", PRICE_FLAVORS)
 def test_every_recording_costs_what_genai_prices_says(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = recordings(api)
+    found = recordings(_RECORDED_AS.get(api, api))
     if not found:
         pytest.skip("no recordings")
-    module: Any = importlib.import_module(f"headwater.providers.{_MODULES[api]}")
+    module: Any = importlib.import_module(API_MODULES[api])
     at = datetime(2026, 11, 30, tzinfo=UTC)
 
     class Clock:
@@ -79,7 +76,7 @@ def test_every_recording_costs_what_genai_prices_says(api: str, monkeypatch: pyt
         if usage.cost is not None and _provider_says(usage):
             tally["said by the provider"] += 1
             continue
-        flavors = price_list._FLAVORS[api]
+        flavors = PRICE_FLAVORS[api]
         figures = (_own_figure(usage, model, url, flavors, at) for model in (decoder.model, asked) if model)
         figure = next((one for one in figures if one is not None), None)
         if figure is None:

@@ -11,9 +11,10 @@ import threading
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from headwater.events.messages import Usage
+from headwater.providers.catalog import PRICE_FLAVORS
 from headwater.providers.pricing import MILLION, Rates
 
 if TYPE_CHECKING:
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
     from headwater.backends.base import Backend
 
 __all__ = ("listing",)
-
-_FLAVORS: Final = {
-    "openai-chat": ("chat", "default"),
-    "openai-responses": ("responses",),
-    "anthropic-messages": ("default", "anthropic"),
-    "gemini": ("default",),
-}
-"""By API: the names of its usage report in genai-prices."""
 
 
 def listing(backend: Backend) -> Callable[[str], Rates | None] | None:
@@ -65,7 +58,7 @@ def _listed(base_url: str, api: str, model: str) -> Rates | None:
         provider, info = _snapshot().find_provider_model(model, None, None, base_url)
     except LookupError:
         return None
-    return _Listed(provider, info, _FLAVORS.get(api, ()), datetime.now(UTC))
+    return _Listed(provider, info, PRICE_FLAVORS.get(api, ()), datetime.now(UTC))
 
 
 class _Listed:

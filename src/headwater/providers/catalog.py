@@ -27,6 +27,7 @@ __all__ = (
     "CHAT",
     "FAMILIES",
     "MODEL_PREFIXES",
+    "PRICE_FLAVORS",
     "PROVIDERS",
     "PUBLISHERS",
     "RESPONSES",
@@ -49,6 +50,14 @@ TOKEN_SCOPES: Final[Mapping[str, str]] = {
     "google": "https://www.googleapis.com/auth/cloud-platform",
 }
 """The scopes to request for a bearer token, by `Endpoint.token`."""
+
+PRICE_FLAVORS: Final[Mapping[str, tuple[str, ...]]] = {
+    "openai-chat": ("chat", "default"),
+    "openai-responses": ("responses",),
+    "anthropic": ("default", "anthropic"),
+    "gemini": ("default",),
+}
+"""What genai-prices calls the usage report of each API."""
 
 CHAT: Final = "openai-chat"
 RESPONSES: Final = "openai-responses"
