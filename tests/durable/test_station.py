@@ -10,6 +10,7 @@ import pytest
 
 from headwater.durable.station import Station
 from headwater.errors import JournalUnavailable, RunLost
+from headwater.events.questions import Question
 from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import RunLog, Worker
 from tests.support.places import stored, submitted
@@ -74,8 +75,12 @@ def test_submitted_runs_are_driven_and_abandoned_ones_are_unchanged() -> None:
         async def opening() -> RunLog:
             return log
 
+        async def slow(question: Question) -> bool:  # a function without async would run in a thread, in real time
+            await asyncio.sleep(60.0)
+            return True
+
         one = one_asked()
-        one.approver = lambda question: asyncio.sleep(60.0)
+        one.approver = slow
         await submitted(log, one)
         here = station(opening, one)
         here.submit("run_1")
