@@ -33,7 +33,7 @@ from headwater.errors import (
 )
 from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, UsageReported, Warned
 from headwater.events.closing import CANCELLED
-from headwater.events.messages import Usage
+from headwater.events.messages import Usage, tokens_of_bytes
 from headwater.providers.pricing import Prices, Pricing, input_bytes, own_price
 
 if TYPE_CHECKING:
@@ -268,7 +268,7 @@ class Asking:
             return estimate
         if self._input is None:
             asked = self._request
-            self._input = (input_bytes(asked.messages, asked.tools) + 3) // 4
+            self._input = tokens_of_bytes(input_bytes(asked.messages, asked.tools))
         usage = pricing.priced(estimate.usage, decoder.model or "", decoder.asked_model, unreported_input=self._input)
         return msgspec.structs.replace(estimate, usage=usage)
 

@@ -37,7 +37,7 @@ from headwater.durable.station import Station
 from headwater.durable.tidying import keep_tidy
 from headwater.errors import HeadwaterError, JournalUnavailable
 from headwater.journal.opening import check_url, open_journal
-from headwater.journal.run_log import RunInfo, RunLog, Worker
+from headwater.journal.run_log import Request, RunInfo, RunLog, Worker
 from headwater.readers.kept_loop import blocks_here
 from headwater.runtime.context import others_cancel
 
@@ -114,7 +114,7 @@ class Home:
     def use_queue(self) -> None:
         """Submits runs to the journal's queue from now on, so that a worker drives them; `headwater worker`."""
         if self._queue is None:
-            self._queue = Queue(self.url, loop=self.stay_alive, now=lambda: time.time() + self._station_here().ahead)
+            self._queue = Queue(self.url, loop=self.stay_alive, now=lambda: self._station_here().now())
 
     def submit(
         self,
@@ -142,16 +142,20 @@ class Home:
         with contextlib.suppress(RuntimeError):  # the loop has ended just now
             station.loop.call_soon_threadsafe(give)
 
+    def submit_request(self, run: str, request: Request, *, on: asyncio.AbstractEventLoop | None = None) -> None:
+        """Drives a run as its request says; see `submit`."""
+        self.submit(
+            run,
+            request.agent,
+            queue=request.queue,
+            on=on,
+            not_before=request.not_before,
+            priority=request.priority,
+        )
+
     def _submit_next(self, info: RunInfo) -> None:
-        request = info.request
-        if request.agent in self.members:
-            self.submit(
-                info.run,
-                request.agent,
-                queue=request.queue,
-                not_before=request.not_before,
-                priority=request.priority,
-            )
+        if info.request.agent in self.members:
+            self.submit_request(info.run, info.request)
 
     def _station_for(self, run: str, loop: asyncio.AbstractEventLoop | None) -> Station:
         """Returns the station that has the run already, else that of the loop, else that of the second thread."""

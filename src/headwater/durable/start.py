@@ -112,7 +112,7 @@ async def store(home: Home, run: str, request: Request) -> None:
     """Stores a new run under that id and has it driven. Raises ThreadBusy, JournalUnavailable."""
     log = await home.log()
     await log.create(run, request)
-    _submit(home, run, request, driving_loop())
+    home.submit_request(run, request, on=driving_loop())
 
 
 async def _start(
@@ -127,16 +127,5 @@ async def _start(
     info = None if created.new else await log.info(created.run)
     if info is None or info.state == "queued":  # a started run is found by the search for due runs
         stands = request if info is None else info.request
-        _submit(home, created.run, stands, loop)
+        home.submit_request(created.run, stands, on=loop)
     return RunRef(home, created.run, new=created.new)
-
-
-def _submit(home: Home, run: str, request: Request, loop: asyncio.AbstractEventLoop | None) -> None:
-    home.submit(
-        run,
-        request.agent,
-        queue=request.queue,
-        on=loop,
-        not_before=request.not_before,
-        priority=request.priority,
-    )

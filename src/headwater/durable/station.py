@@ -86,6 +86,10 @@ class Station:
         self.ahead = await log.now() - time.time()
         return log
 
+    def now(self) -> float:
+        """Returns the store's time, in Unix seconds."""
+        return time.time() + self.ahead
+
     async def claim(self, log: RunLog) -> None:
         """Sends a heartbeat before the first run is claimed. Raises JournalUnavailable."""
         if not self.claims:
@@ -138,7 +142,7 @@ class Station:
         if self.closed:
             return  # it is found in the journal
         if self.engine is None:
-            self.engine = InProcess(now=lambda: time.time() + self.ahead)
+            self.engine = InProcess(now=self.now)
             self._serving = self.loop.create_task(self.engine.serve(self._drive), name="headwater engine")
         self.engine.put(run, not_before=not_before, priority=priority)
 

@@ -7,7 +7,6 @@ rest is abandoned and submitted again, for another worker.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -68,7 +67,7 @@ async def work(
         "concurrency": str(concurrency),
     }
     station.about = msgspec.structs.replace(station.about, about=about)
-    queue = Procrastinate(url, now=lambda: time.time() + station.ahead)
+    queue = Procrastinate(url, now=station.now)
     serving = asyncio.ensure_future(station.serve(queue, queues=queues, concurrency=concurrency))
     told = asyncio.ensure_future(stopping.wait())
     try:

@@ -26,6 +26,7 @@ __all__ = (
     "BY_ANY_NAME",
     "CHAT",
     "FAMILIES",
+    "LEAST_OUTPUT",
     "MODEL_PREFIXES",
     "PRICE_FLAVORS",
     "PROVIDERS",
@@ -58,6 +59,9 @@ PRICE_FLAVORS: Final[Mapping[str, tuple[str, ...]]] = {
     "gemini": ("default",),
 }
 """What genai-prices calls the usage report of each API."""
+
+LEAST_OUTPUT: Final[Mapping[str, int]] = {"openai-responses": 16}
+"""The smallest `max_tokens` that an API accepts, if it is more than 1."""
 
 CHAT: Final = "openai-chat"
 RESPONSES: Final = "openai-responses"

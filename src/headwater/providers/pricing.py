@@ -17,6 +17,7 @@ from headwater.errors import ConfigurationError
 from headwater.events.messages import File, Image, Message, Usage
 
 __all__ = (
+    "DOLLARS",
     "Amount",
     "Price",
     "Prices",
@@ -36,7 +37,7 @@ MILLION: Final = 1_000_000
 BYTES_OF_A_PICTURE: Final = 4_000
 """What an image or file counts in an estimate of the input, in bytes of text: about a thousand tokens."""
 
-_DOLLARS: Final = Context(prec=50)
+DOLLARS: Final = Context(prec=50)
 """The thread's own context may round."""
 
 
@@ -90,21 +91,21 @@ class Price:
             return None
         cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
         fresh = max(0, (usage.input_tokens or 0) - cached - written)
-        add, times = _DOLLARS.add, _DOLLARS.multiply
+        add, times = DOLLARS.add, DOLLARS.multiply
         total = add(times(to_dollars(self.input), fresh), times(to_dollars(self.output), usage.output_tokens or 0))
         if cached:
             total = add(total, times(to_dollars(self.input if self.cached is None else self.cached), cached))
         if written:
             total = add(total, times(to_dollars(self.input if self.cache_write is None else self.cache_write), written))
-        return _DOLLARS.divide(total, MILLION)
+        return DOLLARS.divide(total, MILLION)
 
     def of_input(self, tokens: int) -> Decimal:
         """See `Rates`."""
-        return _DOLLARS.divide(_DOLLARS.multiply(to_dollars(self.input), tokens), MILLION)
+        return DOLLARS.divide(DOLLARS.multiply(to_dollars(self.input), tokens), MILLION)
 
     def of_output(self, input_tokens: int) -> Decimal:
         """See `Rates`."""
-        return _DOLLARS.divide(to_dollars(self.output), MILLION)
+        return DOLLARS.divide(to_dollars(self.output), MILLION)
 
 
 Prices: TypeAlias = Mapping[str, Price]
@@ -185,7 +186,7 @@ def provider_cost(report: Mapping[str, Any]) -> Decimal | None:
     """
     ticks = report.get("cost_in_usd_ticks")
     if isinstance(ticks, int) and not isinstance(ticks, bool) and ticks > 0:
-        return Decimal(ticks).scaleb(-10, _DOLLARS)
+        return Decimal(ticks).scaleb(-10, DOLLARS)
     cost = report.get("cost")
     if isinstance(cost, Mapping):
         return _figure(cost.get("total_cost"))
@@ -193,7 +194,7 @@ def provider_cost(report: Mapping[str, Any]) -> Decimal | None:
     details = report.get("cost_details")
     if dollars is not None and report.get("is_byok") is True and isinstance(details, Mapping):
         upstream = _figure(details.get("upstream_inference_cost"))
-        return dollars if upstream is None else _DOLLARS.add(dollars, upstream)
+        return dollars if upstream is None else DOLLARS.add(dollars, upstream)
     return dollars
 
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import msgspec
 
 from headwater.errors import BudgetExceeded, ConfigurationError
 from headwater.events import AttemptStarted, CallDelta, Event, ReasoningDelta, TextDelta, ToolStarted, Warned
-from headwater.events.messages import Usage
-from headwater.providers.pricing import Amount, Rates, input_bytes, to_dollars
+from headwater.events.messages import Usage, tokens_of_bytes
+from headwater.providers.catalog import LEAST_OUTPUT
+from headwater.providers.pricing import DOLLARS, Amount, Rates, input_bytes, to_dollars
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend
@@ -34,14 +35,6 @@ LOW: Final = Decimal("0.8")
 MAX_RUNS: Final = 10_000
 """Runs that a budget counts one by one; of older ones only the sum is kept, and they cannot be resumed from it."""
 
-LEAST_OUTPUT: Final = {"openai-responses": 16}
-"""By API: the smallest `max_tokens` that it accepts, where that is more than 1."""
-
-BYTES_A_TOKEN: Final = 4
-"""See `Usage.of_bytes`."""
-
-_DOLLARS: Final = Context(prec=50)
-
 
 class Spent(msgspec.Struct, frozen=True, kw_only=True):
     """What was spent: dollars, tokens, requests (each attempt is one) and tool calls."""
@@ -54,7 +47,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
 
     def __add__(self, other: Spent) -> Spent:
         return Spent(
-            cost=_DOLLARS.add(self.cost, other.cost),
+            cost=DOLLARS.add(self.cost, other.cost),
             output_tokens=self.output_tokens + other.output_tokens,
             total_tokens=self.total_tokens + other.total_tokens,
             requests=self.requests + other.requests,
@@ -64,7 +57,7 @@ class Spent(msgspec.Struct, frozen=True, kw_only=True):
     def less(self, other: Spent) -> Spent:
         """Returns the difference."""
         return Spent(
-            cost=_DOLLARS.subtract(self.cost, other.cost),
+            cost=DOLLARS.subtract(self.cost, other.cost),
             output_tokens=self.output_tokens - other.output_tokens,
             total_tokens=self.total_tokens - other.total_tokens,
             requests=self.requests - other.requests,
@@ -305,7 +298,7 @@ class Meter:
         self._bytes, self._capped = 0, None
         self._rates = rates = pricing.rates(backend.model) if pricing is not None else None
         counts_input = rates is not None or any(budget.total_tokens is not None for budget in self._budgets)
-        self._input = (input_bytes(request.messages, request.tools) + 3) // BYTES_A_TOKEN if counts_input else 0
+        self._input = tokens_of_bytes(input_bytes(request.messages, request.tools)) if counts_input else 0
         of_input = Decimal(0)
         if rates is not None:
             self._per_output, of_input = rates.of_output(self._input), rates.of_input(self._input)
@@ -359,7 +352,7 @@ class Meter:
     def _so_far(self, usage: Usage | None) -> Spent:
         """The larger of what is reported and what was heard."""
         usage = usage or Usage()
-        written = max(usage.output_tokens or 0, (self._bytes + 3) // BYTES_A_TOKEN)
+        written = max(usage.output_tokens or 0, tokens_of_bytes(self._bytes))
         read = self._input if usage.input_tokens is None else usage.input_tokens
         cost = usage.cost
         if self._rates is not None and (cost is None or written > (usage.output_tokens or 0)):

@@ -24,7 +24,7 @@ from headwater.schema.parameters import BadSignature, Parameters, parameters, wr
 from headwater.schema.raw import RawParameters
 from headwater.tools.context import ToolContext
 from headwater.tools.context_type import held_by, is_context
-from headwater.tools.execution import run_tool
+from headwater.tools.execution import run_work
 from headwater.tools.outcome import MAX_RESULT_CHARS, ToolOutcome
 from headwater.tools.work import Approval, OnUnknown, ToolErrors, Work, is_approval
 
@@ -200,17 +200,7 @@ class Tool(Generic[P, R_co]):
 
     async def call(self, work: Work) -> ToolOutcome:
         """See `work.Offered`."""
-        return await run_tool(
-            self,
-            work.arguments,
-            work.context,
-            emit=work.emit,
-            timeout=work.timeout,
-            deadline=work.deadline,
-            call_id=work.call_id,
-            run_id=work.run_id,
-            ask=work.ask,
-        )
+        return await run_work(self, work)
 
     def invoke(self, arguments: Mapping[str, Any], context: ToolContext[Any]) -> Any:
         """Calls the function with validated arguments and, if it has a parameter for it, the context; nothing is

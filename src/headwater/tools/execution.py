@@ -24,9 +24,9 @@ from headwater.tools.clock import CallClock
 from headwater.tools.context import ToolContext, current_call, earliest
 from headwater.tools.outcome import ToolOutcome
 from headwater.tools.progress import Progress
-from headwater.tools.work import Asked
+from headwater.tools.work import Asked, Work
 
-__all__ = ("Invocable", "run_tool")
+__all__ = ("Invocable", "run_tool", "run_work")
 
 _LOOK_AGAIN = 1.0
 """Interval in seconds at which a waiting thread checks whether its loop still exists."""
@@ -56,6 +56,21 @@ class Invocable(Protocol):
 
     def invoke(self, arguments: Mapping[str, Any], context: ToolContext[Any]) -> Any:
         """Calls the function; nothing is awaited."""
+
+
+async def run_work(tool: Invocable, work: Work) -> ToolOutcome:
+    """Calls `tool` for a call of a run, as `run_tool` does."""
+    return await run_tool(
+        tool,
+        work.arguments,
+        work.context,
+        emit=work.emit,
+        timeout=work.timeout,
+        deadline=work.deadline,
+        call_id=work.call_id,
+        run_id=work.run_id,
+        ask=work.ask,
+    )
 
 
 async def run_tool(

@@ -8,13 +8,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
-from headwater.events.messages import Usage
+from headwater.events.messages import Usage, tokens_of_bytes
 from headwater.terminal.dashboard.pulse import Pulse
 
 __all__ = ("TokenCount",)
-
-BYTES_A_TOKEN: Final = 4
-"""Average bytes per token in the vendors' tokenizers, for estimates before a report."""
 
 SECONDS_FOR_A_RATE: Final = 0.2
 """Minimum seconds of streaming before a rate is meaningful."""
@@ -110,7 +107,7 @@ class TokenCount:
         self._cost = _plus(self._cost, usage)
 
     def _of_attempt(self) -> tuple[int, bool]:
-        estimate = -(-self._bytes // BYTES_A_TOKEN)
+        estimate = tokens_of_bytes(self._bytes)
         reported = self._reported.output_tokens if self._reported is not None else None
         # A report amid the stream is as old as its last chunk.
         return (estimate, estimate > 0) if reported is None else (max(reported, estimate), estimate > reported)

@@ -15,7 +15,7 @@ from headwater.providers.request import ToolSpec
 from headwater.schema.problems import ValidationFailed
 from headwater.schema.raw import RawParameters
 from headwater.tools.context import ToolContext
-from headwater.tools.execution import run_tool
+from headwater.tools.execution import run_work
 from headwater.tools.mcp.content import outcome_of
 from headwater.tools.mcp.elicitation import Round, asked_again, question, reply
 from headwater.tools.outcome import MAX_RESULT_CHARS, ToolOutcome
@@ -109,17 +109,7 @@ class RemoteTool(Plain):
 
     async def call(self, work: Work) -> ToolOutcome:
         """See `tools.work.Offered`."""
-        return await run_tool(
-            _Call(self, work),
-            work.arguments,
-            work.context,
-            emit=work.emit,
-            timeout=work.timeout,
-            deadline=work.deadline,
-            call_id=work.call_id,
-            run_id=work.run_id,
-            ask=work.ask,
-        )
+        return await run_work(_Call(self, work), work)
 
 
 class _Call:
