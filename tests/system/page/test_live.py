@@ -228,3 +228,63 @@ def test_a_reader_that_waits_is_shown_what_it_waits_for(chromium: Browser) -> No
         page.until("document.querySelector('.agent .waits')?.innerText.includes('waiting for')")
         page.until("document.querySelector('.how.done') !== null")
         assert page.problems == []
+
+
+def test_a_run_that_does_not_exist_is_told_and_a_new_one_can_begin(chromium: Browser) -> None:
+    with serving(agent("writer", "offline/writer", 400, ["Hello."])) as url:
+        page = chromium.page()
+        page.go(f"{url}#run=run_of_yesterday")
+        page.until("document.querySelector('.welcome [role=alert]') !== null")
+        assert "There is no such run." in page.run("document.querySelector('.welcome [role=alert]').innerText")
+        assert page.run("document.querySelector('.waits')") is None
+        ask(page)
+        page.until("document.querySelector('.how.done') !== null")
+        assert page.run("document.querySelector('[role=alert]')") is None
+        here = page.run("location.hash")
+        page.run(f"location.hash = '{here}&with=run_of_yesterday'")
+        page.until("document.querySelector('.composer .wrong') !== null")
+        assert page.run("document.querySelector('.prose').innerText") == "Hello."
+        page.run("location.hash = '#run=run_of_yesterday'")
+        page.until("document.querySelector('.welcome [role=alert]') !== null")
+
+
+def test_no_runs_is_said_only_once_that_is_known(chromium: Browser) -> None:
+    with serving(agent("writer", "offline/writer", 400, ["Hello."])) as url:
+        page = chromium.page()
+        page.ask("Fetch.enable", patterns=[{"urlPattern": "*/runs?*"}])  # the list of runs is not answered yet
+        page.go(url)
+        page.until("document.querySelector('.card') !== null")
+        assert page.run("document.querySelector('.runs').innerText.trim()").startswith("New run")
+        assert "No runs" not in page.text()
+        page.ask("Fetch.disable")
+        page.until("document.querySelector('.runs').innerText.includes('No runs yet.')")
+        assert page.problems == []
+
+
+def test_the_newest_words_stay_in_sight_after_another_view_and_another_size(chromium: Browser) -> None:
+    def at_the_end() -> str:
+        return (
+            "(() => { const { scrollTop, clientHeight, scrollHeight } = document.querySelector('.talk');"
+            " const rest = scrollHeight - scrollTop - clientHeight;"
+            " return clientHeight > 0 && scrollHeight > 2 * clientHeight && rest < 48; })()"
+        )
+
+    with serving(agent("writer", "offline/writer", 400, [LONG, Wait(3000)])) as url:
+        page = chromium.page(390, 500)
+        page.go(url)
+        ask(page)
+        page.until("document.body.innerText.includes('word399')")
+        page.until(at_the_end())
+        for tab in (2, 1):
+            page.click(f".tabs button:nth-child({tab})")
+            page.run("new Promise((later) => setTimeout(later, 300))")
+        page.until(at_the_end())
+        page.look(390, 360)
+        page.until(at_the_end())
+        page.run("document.querySelector('.talk').scrollTop = 100")
+        page.until("document.querySelector('.talk').scrollTop === 100")
+        page.run("new Promise((later) => setTimeout(later, 300))")
+        for tab in (2, 1):
+            page.click(f".tabs button:nth-child({tab})")
+        page.until("document.querySelector('.talk').scrollTop === 100")
+        assert page.problems == []

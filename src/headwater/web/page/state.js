@@ -12,7 +12,7 @@ export class State {
     this.changed = changed; // draw again, at the next frame
     this.log = new Log();
     this.agents = [];
-    this.runs = [];
+    this.runs = null; // not known before the server has told them
     this.agent = ""; // who gets the next task
     this.runId = null;
     this.composing = true;
@@ -20,6 +20,7 @@ export class State {
     this.connection = ""; // open, lost, over
     this.reattached = null; // the number of the event that the page came back at
     this.problem = null; // what went wrong with what the person asked for
+    this.missing = null; // why the run of the address cannot be shown
     this.playing = false;
     this.speed = 1;
     this.replay = null; // {at, from}: when playing began on this clock, and at which time of the log
@@ -68,11 +69,13 @@ export class State {
     }
     addEventListener("hashchange", () => this.route());
     this.route();
-    await this.attempt(async () => {
-      this.agents = await api.agents();
-      this.agent ||= this.agents[0]?.name ?? "";
-      await this.refresh();
-    });
+    await this.attempt(() => Promise.all([this.meet(), this.refresh()]));
+  }
+
+  async meet() {
+    this.agents = await api.agents();
+    this.agent ||= this.agents[0]?.name ?? "";
+    this.changed();
   }
 
   openSaved(events) {
@@ -106,7 +109,7 @@ export class State {
   open(id) {
     this.feed?.close();
     this.log = new Log();
-    Object.assign(this, { runId: id, composing: false, playing: false, connection: "", reattached: null, problem: null, skew: null, focus: null });
+    Object.assign(this, { runId: id, composing: false, playing: false, connection: "", reattached: null, problem: null, missing: null, skew: null, focus: null });
     this.feed = this.follow(id, this.log);
     this.changed();
   }
@@ -125,10 +128,17 @@ export class State {
       told: (told) => {
         if (told === "open" && ++opened > 1 && log === this.log) this.reattached = log.events.length ? log.events.at(-1).seq : null;
         if (log === this.log) this.connection = typeof told === "string" ? told : "over";
-        if (typeof told !== "string") this.problem = told;
+        if (typeof told !== "string") this.refused(log, told);
         this.changed();
       },
     });
+  }
+
+  // A run that the server has never shown is no run to wait for: where it was to stand, a new one can be begun.
+  refused(log, problem) {
+    if (log === this.log && !log.events.length) Object.assign(this, { missing: problem, composing: true, view: "talk" });
+    else this.problem = problem;
+    if (this.missing || (log === this.other && !log.events.length)) this.other = null;
   }
 
   openOther(id) {
@@ -157,7 +167,7 @@ export class State {
     if (this.saved) return;
     this.feed?.close();
     this.log = new Log();
-    Object.assign(this, { runId: null, composing: true, playing: false, connection: "", problem: null, view: "talk" });
+    Object.assign(this, { runId: null, composing: true, playing: false, connection: "", problem: null, missing: null, view: "talk" });
     this.changed();
   }
 

@@ -78,11 +78,12 @@ export function axis(span, width) {
   return { end, step, ticks };
 }
 
-function tickLabel(value, step) {
+// The number of a tick; the first and the last one say the unit.
+function tickLabel(value, { end, step }) {
   if (value === 0) return "0 s";
   if (step >= 3600) return `${value / 3600} h`;
   if (step >= 60) return `${value / 60} min`;
-  return String(Number(value.toFixed(step < 1 ? 1 : 0)));
+  return `${Number(value.toFixed(step < 1 ? 1 : 0))}${value > end - step / 2 ? " s" : ""}`;
 }
 
 export function rounded(context, x, y, width, height, radius) {
@@ -97,19 +98,23 @@ export function line(context, x1, y1, x2, y2) {
   context.stroke();
 }
 
-export const AXIS = 20; // pixels that the axis takes at the top
+export const AXIS = 20; // pixels that the numbers of a time axis take
+const EDGE = 8; // pixels by which the last number stands out over its line
 
-// The lines and numbers of a time axis; `x` gives the place of so many seconds after the beginning.
-export function grid(context, { ticks, step }, x, height, colours) {
+// The lines and numbers of a time axis, its numbers at the top or under the lines; `x` gives the place of so many seconds
+// after the beginning.
+export function grid(context, times, x, height, colours, { under = false } = {}) {
+  const last = times.ticks.at(-1);
   context.strokeStyle = colours.line;
   context.fillStyle = colours["ink-2"];
   context.lineWidth = 1;
   context.font = `11px ${colours.sans}`;
-  for (const tick of ticks) {
+  for (const tick of times.ticks) {
     const at = Math.round(x(tick)) + 0.5;
-    line(context, at, AXIS - 4, at, height);
-    context.textAlign = tick === 0 ? "left" : "center";
-    context.fillText(tickLabel(tick, step), at, 11);
+    if (under) line(context, at, 0, at, height - AXIS + 4);
+    else line(context, at, AXIS - 4, at, height);
+    context.textAlign = tick === 0 ? "left" : tick === last ? "right" : "center";
+    context.fillText(tickLabel(tick, times), tick === last ? at + EDGE : at, under ? height - 4 : 11);
   }
 }
 

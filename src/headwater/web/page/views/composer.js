@@ -3,6 +3,8 @@ import { Component } from "../vendor/preact.mjs";
 import { html } from "../html.js";
 import { harmless } from "../words.js";
 
+const TALLEST = 240; // pixels of the text area, from where it scrolls
+
 export class Composer extends Component {
   typed = (event) => {
     this.props.state.draft = event.target.value;
@@ -12,7 +14,9 @@ export class Composer extends Component {
 
   fit() {
     this.area.style.height = "auto";
-    this.area.style.height = `${Math.min(this.area.scrollHeight + 2, 240)}px`;
+    const wanted = this.area.scrollHeight + 2;
+    this.area.style.height = `${Math.min(wanted, TALLEST)}px`;
+    this.area.style.overflowY = wanted > TALLEST ? "auto" : "hidden";
   }
 
   keyed = (event) => {
@@ -48,7 +52,7 @@ export class Composer extends Component {
     const working = !state.composing && fold.root && !fold.over;
     const addressee = working ? state.addressee : null;
     const label = state.composing ? "Your task" : working ? "Say something to the agents at work" : "Your next message";
-    const place = state.composing ? "A task …" : working ? "Send a message while they work …" : fold.root?.thread ? "Reply …" : "Ask again …";
+    const place = state.composing ? "A task …" : working ? "Send a message …" : fold.root?.thread ? "Reply …" : "Ask again …";
     return html`<form class="composer" onSubmit=${this.send} onDrop=${this.dropped} onDragOver=${(event) => event.preventDefault()}>
       ${state.problem ? html`<p class="wrong" role="alert">${harmless(state.problem.message)}${state.problem.hint ? ` ${harmless(state.problem.hint)}` : ""}</p>` : null}
       ${state.attached.length ? html`<ul class="attached">${state.attached.map((one, at) => html`<li><span>${harmless(one.name)}</span><button type="button" class="icon" aria-label=${`Take ${one.name} away`} onClick=${() => state.detach(at)}>×</button></li>`)}</ul>` : null}

@@ -24,7 +24,7 @@ export class Inspect extends Component {
       <div class="head"><h2>Event <span class="num">#${event.seq ?? log.shown - 1}</span></h2><code class=${tone(event)}>${harmless(event.type)}</code><span class="grow"></span><span class="muted num">${precise(event.time - log.started)}</span></div>
       <dl><dt>by</dt><dd><i class=${run?.isWorkflow ? "sw ring" : `sw s${log.fold.hue(run ?? {})}`}></i>${harmless((event.path ?? []).join(" / "))}${event.step ? `, step ${event.step}` : ""}${event.attempt > 1 ? `, attempt ${event.attempt}` : ""}</dd>
       ${describe(event, log.fold).map(([term, told]) => html`<dt>${term}</dt><dd>${harmless(String(told))}</dd>`)}</dl>
-      <pre tabindex="0"><code>${JSON.stringify(event, shortened)}</code></pre>
+      <pre tabindex="0"><code>${jsonLine(event)}</code></pre>
     </section>`;
   }
 }
@@ -38,13 +38,18 @@ function shortened(_, value) {
   return typeof value === "string" ? clip(harmless(value), LONGEST) : value;
 }
 
+// JSON with spaces where a line may break.
+function jsonLine(event) {
+  return JSON.stringify(event, shortened, 1).replace(/\n */g, " ").replace(/([[{]) | (?=[\]}])/g, "$1");
+}
+
 // What an event says, as terms and words.
 export function describe(event, fold) {
   switch (event.type) {
     case "run.started":
       return [["what", event.workflow ? `A ${event.workflow.kind} workflow of ${many(event.workflow.members?.length ?? 0, "member")} begins.` : "A run begins."], ["task", oneLine((event.input ?? []).map(messageText).join(" "), 200)], ...(event.model ? [["model", event.model]] : [])];
     case "run.waiting":
-      return [["what", `The run waits for ${{ approval: "a person to approve a call", input: "a person's answer", children: "runs below", time: "a point in time" }[event.on ?? "input"]}.`]];
+      return [["what", `The run waits for ${{ approval: "a person to approve a call", input: "a person's answer", children: "an agent below it", time: "a point in time" }[event.on ?? "input"]}.`]];
     case "run.finished":
       return [["what", "The run finished."], ...usage(event.usage), ...(event.finish_reason ? [["why", event.finish_reason]] : [])];
     case "run.failed":

@@ -2,11 +2,11 @@
 import { CHARACTERS_A_TOKEN, RATE_BIN } from "../fold.js";
 import { html } from "../html.js";
 import { count, harmless, precise } from "../words.js";
-import { axis, Canvas, line } from "./canvas.js";
+import { AXIS, axis, Canvas, grid, line } from "./canvas.js";
 
 const SMOOTH = 3; // bins that one point averages
 const NAMED = 4; // how many agents the legend names
-const HEIGHT = 92;
+const HEIGHT = 110;
 
 export function Rates({ state, now }) {
   const { fold } = state.log;
@@ -30,8 +30,11 @@ export function layers(fold, bins, first) {
 function draw(context, width, height, colours, fold, now) {
   if (fold.began === null) return;
   const left = 128;
-  const { end } = axis(Math.max(now - fold.began, 0.5), width - left);
-  const x = (time) => left + ((time - fold.began) / end) * (width - left - 10) + 1;
+  const times = axis(Math.max(now - fold.began, 0.5), width - left);
+  const place = (after) => left + (after / times.end) * (width - left - 10) + 1;
+  const x = (time) => place(time - fold.began);
+  const bottom = height - AXIS;
+  grid(context, times, place, height, colours, { under: true });
   const first = Math.floor(fold.began / RATE_BIN);
   const bins = Math.max(1, Math.floor(now / RATE_BIN) - first + 1);
   const stacked = layers(fold, bins, first);
@@ -39,7 +42,7 @@ function draw(context, width, height, colours, fold, now) {
   const most = sums.reduce((one, other) => Math.max(one, other), 0);
   const step = niceStep(Math.max(most, 20) / 2.2);
   const top = step * Math.max(2, Math.ceil(most / step));
-  const y = (value) => height - 4 - (value / top) * (height - 12);
+  const y = (value) => bottom - (value / top) * (bottom - 8);
   context.font = `11px ${colours.sans}`;
   context.lineWidth = 1;
   for (let value = 0; value <= top; value += step) {
@@ -47,7 +50,7 @@ function draw(context, width, height, colours, fold, now) {
     line(context, left, Math.round(y(value)) + 0.5, width - 9, Math.round(y(value)) + 0.5);
     context.fillStyle = colours["ink-2"];
     context.textAlign = "right";
-    context.fillText(count(value), left - 8, y(value) + 4);
+    context.fillText(value > top - step / 2 ? `${count(value)} tok/s` : count(value), left - 8, y(value) + 4);
   }
   const floor = new Float64Array(bins);
   const jump = Math.max(1, Math.floor(bins / (width - left))); // no more points than pixels
@@ -55,11 +58,11 @@ function draw(context, width, height, colours, fold, now) {
     if (!layer.some((value) => value > 0)) return;
     context.beginPath();
     context.moveTo(x(fold.began), y(floor[0]));
-    const place = (at) => x(Math.min(Math.max((first + at + 0.5) * RATE_BIN, fold.began), now));
-    for (let at = 0; at < bins; at += jump) context.lineTo(place(at), y(floor[at] + layer[at]));
+    const middle = (at) => x(Math.min(Math.max((first + at + 0.5) * RATE_BIN, fold.began), now));
+    for (let at = 0; at < bins; at += jump) context.lineTo(middle(at), y(floor[at] + layer[at]));
     context.lineTo(x(now), y(floor[bins - 1] + layer[bins - 1]));
     context.lineTo(x(now), y(floor[bins - 1]));
-    for (let at = bins - 1; at >= 0; at -= jump) context.lineTo(place(at), y(floor[at]));
+    for (let at = bins - 1; at >= 0; at -= jump) context.lineTo(middle(at), y(floor[at]));
     context.closePath();
     context.globalAlpha = 0.82;
     context.fillStyle = colours.hues[hue];
@@ -69,7 +72,7 @@ function draw(context, width, height, colours, fold, now) {
   });
   context.strokeStyle = colours.accent;
   context.lineWidth = 1.5;
-  line(context, x(now), 0, x(now), height);
+  line(context, x(now), 0, x(now), bottom);
 }
 
 function niceStep(wanted) {
@@ -91,7 +94,7 @@ export function FirstTokens({ state }) {
       ${runs.length > 1 ? html`<span>slowest <i class=${`sw s${fold.hue(slowest)}`}></i>${harmless(slowest.name)} <span class="num">${precise(slowest.firstToken)}</span></span>` : null}</div></div>
     <svg class="first" viewBox="0 0 440 46" role="img" aria-label=${`Time to the first token: ${runs.slice(0, 12).map((run) => `${run.name} ${precise(run.firstToken)}`).join(", ")}`}>
       <path class="rail" d=${`M${x(0)} 15H${x(end)}`} />
-      ${ticks.map((tick) => html`<path class="rail" d=${`M${x(tick)} 12v6`} /><text class="tick" x=${x(tick)} y="39" text-anchor=${tick === 0 ? "start" : "middle"}>${tick === 0 ? "0 s" : Number(tick.toFixed(3))}</text>`)}
+      ${ticks.map((tick) => html`<path class="rail" d=${`M${x(tick)} 12v6`} /><text class="tick" x=${x(tick)} y="39" text-anchor=${tick === 0 ? "start" : "middle"}>${Number(tick.toFixed(3))}${tick === 0 || tick === ticks.at(-1) ? " s" : ""}</text>`)}
       ${runs.map((run) => html`<circle class=${`pt s${fold.hue(run)}`} cx=${x(run.firstToken)} cy="15" r=${runs.length > 40 ? 3.5 : 5}><title>${run.name} ${precise(run.firstToken)}</title></circle>`)}
     </svg>`;
 }

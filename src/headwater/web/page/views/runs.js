@@ -6,10 +6,10 @@ const LOOKS = { running: "live", queued: "queued", waiting: "asks", finished: "d
 
 export function Runs({ state }) {
   return html`<nav class="runs" aria-label="Runs">
-    <button type="button" class="new" onClick=${() => state.go(null)}>New run<kbd>N</kbd></button>
+    <button type="button" class="new" onClick=${() => state.go(null)}>New run<kbd class="wide">N</kbd></button>
     ${state.pickingOther ? html`<p class="note">Choose the run to compare with. <button type="button" class="quiet small" onClick=${() => { state.pickingOther = false; state.changed(); }}>Never mind</button></p>` : null}
-    ${state.runs.length ? null : html`<p class="muted note">No runs yet.</p>`}
-    <ol>${state.runs.map((run) => html`<${Entry} key=${run.run_id} run=${run} state=${state} />`)}</ol>
+    ${state.runs?.length === 0 ? html`<p class="muted note">No runs yet.</p>` : null}
+    <ol>${(state.runs ?? []).map((run) => html`<${Entry} key=${run.run_id} run=${run} state=${state} />`)}</ol>
     <p class="foot muted">${state.connection === "lost" ? "The connection is lost. Reconnecting …" : state.reattached !== null ? html`Reattached at <span class="num">#${state.reattached}</span>.<br />Nothing missed, nothing twice.` : null}</p>
   </nav>`;
 }
@@ -17,7 +17,7 @@ export function Runs({ state }) {
 function Entry({ run, state }) {
   const current = run.run_id === state.runId;
   const live = current && state.log.fold.root ? state.log.fold : null;
-  const told = live && !state.log.fold.over ? "running" : run.state;
+  const told = !live || live.over ? run.state : live.asked.length ? "waiting" : "running";
   const lasted = run.started != null ? (run.ended ?? (current ? state.now() : null)) - run.started : null;
   const open = (event) => {
     event.preventDefault();

@@ -15,6 +15,8 @@ export class Talk extends Component {
     super();
     this.following = true;
     this.seen = new Map();
+    this.tall = 0; // pixels; none while another view is shown in its place
+    this.place = 0;
   }
 
   watch = (element, seen) => {
@@ -31,8 +33,26 @@ export class Talk extends Component {
 
   scrolled = () => {
     const { scrollTop, scrollHeight, clientHeight } = this.element;
+    if (clientHeight !== this.tall) return; // the pane has another size, and nobody has scrolled
+    this.place = scrollTop;
     this.following = scrollHeight - scrollTop - clientHeight < NEAR_THE_END;
   };
+
+  // A pane that was turned, made smaller by a keyboard, or shown again after another one stands where it stood.
+  sized = () => {
+    const { state } = this.props;
+    this.tall = this.element.clientHeight;
+    if (this.tall) this.element.scrollTop = this.following && (state.isLive || state.playing) ? this.element.scrollHeight : this.place;
+  };
+
+  componentDidMount() {
+    this.sizes = new ResizeObserver(this.sized);
+    this.sizes.observe(this.element);
+  }
+
+  componentWillUnmount() {
+    this.sizes.disconnect();
+  }
 
   componentDidUpdate(previous) {
     const { state } = this.props;

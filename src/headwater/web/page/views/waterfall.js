@@ -127,10 +127,10 @@ function drawCall(context, call, x, middle, now, hue, colours) {
     context.stroke();
     if (question.open) {
       context.font = `600 11px ${colours.sans}`;
-      const room = from > 60;
-      context.textAlign = room ? "right" : "left";
+      const within = x(now) - from > 60;
+      context.textAlign = from > 60 ? "right" : "left";
       context.fillStyle = colours.ask;
-      context.fillText("asks you", room ? from - 5 : x(now) + 5, middle + 4);
+      context.fillText("asks you", from > 60 ? from - 5 : within ? from + 5 : x(now) + 5, middle + 4);
     }
   }
   if (call.started === null) return;
