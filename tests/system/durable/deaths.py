@@ -47,8 +47,9 @@ ENOUGH: Final = 60
 class Correspondents:
     """The people of a scenario, who know the run from the store alone and speak to it through its inbox."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, run: str = RUN) -> None:
         people = scenario.people()
+        self._run = run
         self._answers: dict[str, Rule] = dict(getattr(people, "_answers", {}))
         self.sayings: Sequence[Saying] = getattr(people, "_sayings", ())
         self._patient: bool = getattr(people, "_patient", True)
@@ -58,7 +59,7 @@ class Correspondents:
         for number, one in enumerate(self.sayings):
             if any(map(one.after, events)):
                 body = steer_body(Message.user(one.text), agent=one.agent, now=one.now, by="ann")
-                await log.post(RUN, "steer", f"saying-{number}", body)
+                await log.post(self._run, "steer", f"saying-{number}", body)
 
     async def reply(self, log: RunLog, events: Sequence[Event]) -> None:
         """Answer what stands open: one question where they are patient."""
@@ -66,7 +67,7 @@ class Correspondents:
         for question in questions[: 1 if self._patient else None]:
             rule = self._answers.get(question.tool)
             given = rule(question) if rule is not None else Answer(by="ann")
-            await answer(log, RUN, question.id, answer_body(given, question.kind))
+            await answer(log, self._run, question.id, answer_body(given, question.kind))
 
 
 class Mortal(MemoryLog):

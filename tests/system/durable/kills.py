@@ -1,169 +1,175 @@
-"""Runs in a SQLite file whose process is killed with SIGKILL at an event, before or after it is stored.
+"""Runs whose processes are killed with SIGKILL at every event, on every store and engine.
 
-    python -m tests.system.durable.kills                        # every event of every scenario; prints the table
-    python -m tests.system.durable.kills "parallel tools"
-    python -m tests.system.durable.kills --every 7
+    python -m tests.system.durable.kills                         # twelve scenarios, every event; prints the table
+    python -m tests.system.durable.kills --on procrastinate "parallel tools"
+    python -m tests.system.durable.kills --every 7 --all
 
-Each process opens the journal, drives the run and dies; another one continues, until the run is over. Asserted is what
-`deaths` asserts. Scenarios in which somebody speaks to the run are `deaths`' alone, for they depend on the moment.
+For each event of a scenario's log a process is killed before the event is stored, and another after it; where the run
+was delivered and nothing is stored yet, too. Each is done twice: the next process comes to the end, and the next
+process is killed as well, at one of the events that it would store, and a third comes to the end. Asserted is what
+`deaths` asserts, and that every process finds the run, whole, where the one before it has left it. Scenarios in which
+somebody speaks to the run are `deaths`' alone, for they depend on the moment.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import os
-import signal
+import random
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from headwater.durable.drive import drive
+import msgspec
+
 from headwater.events import Event
-from headwater.journal.opening import open_journal
-from headwater.journal.run_log import Appended, Batch, RunLog
-from tests.support.places import Place, stored, submitted
-from tests.system.durable.deaths import ENOUGH, RUN, Correspondents, events_of, whole
-from tests.system.resume.kills import Went
+from tests.system.durable.deaths import Correspondents, events_of, whole
+from tests.system.durable.grounds import GROUNDS, Ground
+from tests.system.durable.mortals import Death, Life, Seen, live
+from tests.system.resume.kills import Went, saved
 from tests.system.resume.kills import check_end as same_end
 from tests.system.resume.kills import check_steps as right_steps
-from tests.system.resume.scenarios import SCENARIOS, done
+from tests.system.resume.scenarios import SCENARIOS
 
-__all__ = ("KILLABLE", "check")
+__all__ = ("KILLABLE", "TWELVE", "Store", "cases", "check")
 
 KILLABLE: Final = tuple(
     name for name, scenario in SCENARIOS.items() if not Correspondents(scenario).sayings and "cancelled" not in name
 )
 """The scenarios that take no real minute, and in which nobody speaks to the run."""
 
-
-class Deadly:
-    """A store that ends this process when it is given event number `at`."""
-
-    def __init__(self, log: RunLog, at: int | None, *, before: bool) -> None:
-        self._log = log
-        self._at = at
-        self._before = before
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._log, name)
-
-    async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
-        """See RunLog."""
-        dies = any(self._at is not None and batch.first <= self._at < batch.end for batch in batches)
-        if dies and self._before:
-            os.kill(os.getpid(), signal.SIGKILL)
-        appended = await self._log.append_many(batches)
-        if dies:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return appended
+TWELVE: Final = (
+    "parallel tools",
+    "retries and fallbacks",
+    "an agent as a tool",
+    "a handoff",
+    "repair and loops",
+    "bad calls",
+    "giving up",
+    "sequential",
+    "concurrent",
+    "a graph with a cycle",
+    "nested, with a failed member",
+    "a tool that asks",
+)
+"""The kinds of runs that are killed at each of their events."""
 
 
-def in_journal(url: str, use: Any) -> Any:
-    """What `use` returns, with the journal opened for it."""
+class Store:
+    """A store and its engine, in which each case is a run of its own."""
 
-    async def main() -> Any:
-        log = await open_journal(url)
-        try:
-            return await use(log)
-        finally:
-            await log.close()
+    def __init__(self, ground: str, folder: Path) -> None:
+        self.ground = ground
+        self.folder = folder
+        self.url = GROUNDS[ground].made(folder)
+        self._runs = 0
 
-    return asyncio.run(main())
-
-
-def one_process(name: str, url: str, traces: Path, at: int | None, *, before: bool, first: bool) -> bool:
-    """Drive the run in a process of its own. Returns whether that was killed."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            done.kept = os.open(traces, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-            scenario = SCENARIOS[name]
-            make = scenario.make if first or scenario.later is None else scenario.later
-
-            async def work(log: RunLog) -> None:
-                deadly: Any = Deadly(log, at, before=before)
-                place = Place(deadly, make(), worker=f"w{os.getpid()}")
-                await drive(place, RUN)
-                await place.writer.settle()
-
-            in_journal(url, work)
-            status = 0
-        except BaseException:
-            import traceback
-
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(status)
-    _, ended = os.waitpid(child, 0)
-    status = os.waitstatus_to_exitcode(ended)
-    assert status in (0, -signal.SIGKILL), f"the process ended with {status}"
-    return status != 0
+    def next(self) -> tuple[str, Path]:
+        """The id of a new run, and a folder for it."""
+        self._runs += 1
+        folder = self.folder / f"run_{self._runs}"
+        folder.mkdir()
+        return f"run_{self._runs}", folder
 
 
-def check(name: str, at: int | None, before: bool, expected: Went) -> None:
-    """Carry out the scenario with that kill. Raises AssertionError and LogError."""
-    scenario = SCENARIOS[name]
-    people = Correspondents(scenario)
-    with tempfile.TemporaryDirectory() as folder:
-        url, traces = f"sqlite:///{folder}/runs.db", Path(folder, "done")
-        in_journal(url, lambda log: submitted(log, scenario.make(), RUN))
-        log: list[Event] = []
-        ran: list[str] = []
-        for number in range(ENOUGH):
-            killed = one_process(name, url, traces, at, before=before, first=number == 0)
-            at = None if killed else at
+def cases(size: int, *, every: int = 1) -> Iterator[tuple[Death, ...]]:
+    """The deaths of a run with so many events; of each so-many-th one, where that is said, one of its four cases."""
+    yield (Death(-1),)
+    for number, at in enumerate(range(0, size, every)):
+        of_one = [*_at_event(size, at)]
+        yield from of_one if every == 1 else [of_one[number % 4]]
 
-            async def look(store: RunLog) -> tuple[list[Event], bool]:
-                events = await stored(store, RUN)
-                info = await store.info(RUN)
-                if info.state == "waiting":
-                    await people.reply(store, events)
-                return events, info.over
 
-            events, over = in_journal(url, look)
-            lines = traces.read_text().splitlines() if traces.exists() else []
-            error = getattr(getattr(events[-1], "error", None), "type", "") if events else ""
-            went = Went(events, lines[len(ran) :], error, None)
-            assert events[: len(log)] == log, "what was stored stays"
-            right_steps(log, went)
-            log, ran = events, lines
-            if over:
-                same_end(scenario, Went(log, ran, error, None), expected)
-                return
-    raise AssertionError(f"not over after {ENOUGH} drives")
+def _at_event(size: int, at: int) -> Iterator[tuple[Death, ...]]:
+    for before in (True, False):
+        dice = random.Random(f"{size} {at} {before}")
+        yield (Death(at, before),)
+        yield Death(at, before), Death(dice.randint(0, size - at + 3), dice.random() < 0.5)
+
+
+def check(store: Store, name: str, deaths: Sequence[Death], expected: Went) -> int:
+    """Carry out the scenario with those deaths. Returns how many died. Raises AssertionError and LogError."""
+    run, folder = store.next()
+    log: list[Event] = []
+    ran: list[str] = []
+    died = 0
+    for number, death in enumerate((*deaths, None)):
+        life = Life(store.ground, store.url, name, run, str(folder), number, death)
+        killed = live(life)
+        died += killed
+        found = _seen(folder, f"found.{number}")
+        _look(folder, log, ran, found)
+        log, ran = found.events(), _traces(folder)[: found.ran]
+        if not killed:
+            left = _seen(folder, f"left.{number}")
+            went = _look(folder, log, ran, left)
+            assert left.over
+            same_end(SCENARIOS[name], Went(went.log, _traces(folder), went.error, None), expected)
+            return died
+    raise AssertionError("the last process was killed")
+
+
+def _look(folder: Path, log: Sequence[Event], ran: Sequence[str], seen: Seen) -> Went:
+    """What was done between two looks into the store was right."""
+    events = seen.events()
+    error = getattr(getattr(events[-1], "error", None), "type", "") if events else ""
+    went = Went(events, _traces(folder)[len(ran) : seen.ran], error, None)
+    assert events[: len(log)] == list(log), "what was stored stays"
+    right_steps(log, went)
+    return went
+
+
+def _seen(folder: Path, name: str) -> Seen:
+    return msgspec.json.decode((folder / name).read_bytes(), type=Seen)
+
+
+def _traces(folder: Path) -> list[str]:
+    return (folder / "done").read_text().splitlines()
+
+
+# --- the command
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Try the scenarios that are named, or all; print the table."""
+    """Try the scenarios that are named, or the twelve; print the table."""
     parser = argparse.ArgumentParser(description="Kill processes at every event of their runs.")
-    parser.add_argument("--every", type=int, default=1, help="kill at each so-many-th event")
-    parser.add_argument("names", nargs="*")
+    parser.add_argument("--every", type=int, default=1, help="kill at each so-many-th event, once or twice")
+    parser.add_argument("--on", choices=GROUNDS, action="append", help="the store and engine; all, unless given")
+    parser.add_argument("--all", action="store_true", help="all scenarios, not only twelve")
+    parser.add_argument("names", nargs="*", help="the scenarios; twelve, unless given")
     asked = parser.parse_args(arguments)
+    names = asked.names or (KILLABLE if asked.all else TWELVE)
     begun, failures, total = time.monotonic(), list[str](), 0
-    print(f"{'scenario':<40}{'events':>8}{'kills':>8}{'failed':>8}")
-    for name in asked.names or KILLABLE:
-        expected, size = whole(name), len(events_of(name))
-        tried = failed = 0
-        for at in range(0, size, asked.every):
-            for before in (True, False):
-                tried += 1
-                try:
-                    check(name, at, before, expected)
-                except Exception as error:
-                    failed += 1
-                    failures.append(f"{name} {at} {before}: {type(error).__name__}: {str(error)[:500]}")
-        total += tried
-        print(f"{name:<40}{size:>8}{tried:>8}{failed:>8}", flush=True)
+    for ground in asked.on or GROUNDS:
+        with tempfile.TemporaryDirectory() as folder:
+            kills, failed = _table(GROUNDS[ground], Store(ground, Path(folder)), names, asked.every)
+        total += kills
+        failures += failed
     for failure in failures[:40]:
         print(failure)
     print(f"{total} kills, {len(failures)} failures, {time.monotonic() - begun:.0f} s")
     return bool(failures)
+
+
+def _table(ground: Ground, store: Store, names: Sequence[str], every: int) -> tuple[int, list[str]]:
+    failures, totals = list[str](), [0] * 4
+    print(f"{ground.name:<40}{'events':>8}{'killed once':>13}{'killed twice':>14}{'failed':>8}")
+    for name in names:
+        expected, size = whole(name), len(saved(events_of(name)))
+        row = [size, 0, 0, 0]
+        for deaths in cases(size, every=every):
+            try:
+                died = check(store, name, deaths, expected)
+                row[died] += died > 0
+            except Exception as error:
+                row[3] += 1
+                failures.append(f"{ground.name}: {name} {deaths}: {type(error).__name__}: {str(error)[:500]}")
+        totals = [one + more for one, more in zip(totals, row, strict=True)]
+        print(f"{name:<40}{row[0]:>8}{row[1]:>13}{row[2]:>14}{row[3]:>8}", flush=True)
+    print(f"{'all':<40}{totals[0]:>8}{totals[1]:>13}{totals[2]:>14}{totals[3]:>8}\n", flush=True)
+    return totals[1] + 2 * totals[2], failures
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ from tests.system.invariants.late_reader import known
 from tests.system.resume.processes import Job, Processes
 from tests.system.resume.scenarios import SCENARIOS, Scenario, done
 
-__all__ = ("COUNTS", "Case", "Drive", "Went", "cases", "check", "check_end", "check_steps", "undisturbed")
+__all__ = ("COUNTS", "Case", "Drive", "Went", "cases", "check", "check_end", "check_steps", "saved", "undisturbed")
 
 Way: TypeAlias = Literal["killed", "killed twice", "parked", "parked at once", "kill -9"]
 COUNTS: Final[tuple[Way, ...]] = ("killed", "killed twice", "parked", "parked at once", "kill -9")

@@ -1,0 +1,102 @@
+"""Where the runs of the kill suite live: a store, and the engine that delivers runs to the processes that drive them.
+
+Owns the databases and how an engine is made for one process. A new store or engine is one more entry of `GROUNDS`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from headwater.journal.engines.executor import Executor
+from headwater.journal.engines.in_process import InProcess
+from headwater.journal.opening import upgrade
+from tests.support.postgres import running_postgres
+
+__all__ = ("GROUNDS", "Delivery", "Ground", "delivering")
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A store and an engine. `url` makes a new store, in a folder of its own where it is a file."""
+
+    name: str
+    url: Callable[[Path], str]
+    engine: Callable[[str], Executor]
+
+    def made(self, folder: Path) -> str:
+        """A new store that is set up."""
+        url = self.url(folder)
+        asyncio.run(upgrade(url))
+        self.engine(url)  # imported here, once, and not in each process
+        return url
+
+
+def _file(folder: Path) -> str:
+    return f"sqlite:///{folder}/runs.db"
+
+
+def _database(_: Path) -> str:
+    return running_postgres().database()
+
+
+def _in_process(_: str) -> Executor:
+    return InProcess()
+
+
+def _procrastinate(url: str) -> Executor:
+    from headwater.journal.engines.procrastinate import Procrastinate
+
+    return Procrastinate(url)
+
+
+GROUNDS: Final = {
+    "sqlite": Ground("SQLite", _file, _in_process),
+    "postgresql": Ground("PostgreSQL", _database, _in_process),
+    "procrastinate": Ground("PostgreSQL, procrastinate", _database, _procrastinate),
+}
+
+
+class Delivery:
+    """Passes a run through the engine of this process, as a worker of it has it delivered."""
+
+    def __init__(self, engine: Executor) -> None:
+        self._engine = engine
+        self._outcome: asyncio.Future[None] | None = None
+        self.drive: Callable[[str], Awaitable[object]]
+
+    async def _driven(self, run: str) -> None:
+        outcome = self._outcome
+        try:
+            await self.drive(run)
+        except BaseException as error:
+            if outcome is not None and not outcome.done():
+                outcome.set_exception(error)
+            raise
+        if outcome is not None and not outcome.done():
+            outcome.set_result(None)
+
+    async def deliver(self, run: str) -> None:
+        """Submit the run, and wait until the engine has had it driven once. Raises what driving it raised."""
+        self._outcome = asyncio.get_running_loop().create_future()
+        await self._engine.submit(run)
+        await self._outcome
+
+
+@contextlib.asynccontextmanager
+async def delivering(engine: Executor) -> AsyncIterator[Delivery]:
+    """Serve the engine in this process."""
+    delivery = Delivery(engine)
+    serving = asyncio.ensure_future(engine.serve(delivery._driven))
+    try:
+        yield delivery
+    finally:
+        await engine.drain(10.0)
+        await serving
+        close = getattr(engine, "close", None)
+        if close is not None:
+            await close()
