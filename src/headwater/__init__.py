@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from headwater.readers.run_file import RunFile
     from headwater.readers.stream import AgentStream
     from headwater.runtime.budget import Budget
+    from headwater.runtime.compaction import Compaction
     from headwater.runtime.thread import Thread
     from headwater.runtime.view import clip_tool_results
     from headwater.tools.context import ToolContext
@@ -44,6 +45,7 @@ _HOMES = {
     "AgentStream": "readers.stream",
     "Answer": "events.questions",
     "Budget": "runtime.budget",
+    "Compaction": "runtime.compaction",
     "ConcurrentWorkflow": "workflows",
     "Edge": "workflows",
     "File": "events.messages",
@@ -88,6 +90,7 @@ __all__ = (
     "AgentStream",
     "Answer",
     "Budget",
+    "Compaction",
     "ConcurrentWorkflow",
     "Edge",
     "File",

@@ -27,6 +27,8 @@ BAD: Any = 3
         (lambda: Agent(model="offline", approval=BAD), "approval is 3. Give True, a reason, or a function"),
         (lambda: Agent(model="offline", approver=BAD), "approver is 3. Give the function itself"),
         (lambda: Agent(model="offline", view=BAD), "view is 3. Give the function itself"),
+        (lambda: Agent(model="offline", compact=0), "compact is 0. Give a number of tokens, or Compaction(…)"),
+        (lambda: Agent(model="offline", compact=True), "compact is True. Give a number of tokens"),
         (lambda: Agent(model="offline").as_tool(approval=BAD), "approval is 3. Give True"),
         (lambda: Agent(model="offline").run("Hi", approver=BAD), "approver is 3. Give the function itself"),
         (lambda: SequentialWorkflow([Agent(model="offline")], name="w", approver=BAD), "approver is 3."),

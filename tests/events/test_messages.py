@@ -25,6 +25,7 @@ from headwater.events.messages import (
     ToolResult,
     Usage,
     data_url,
+    last_compaction,
     read_data_url,
     sent_messages,
     sniff_media_type,
@@ -230,6 +231,16 @@ def test_a_compaction_replaces_the_messages_before_it() -> None:
     assert sent_messages([*said[:4], first, *said[4:6], second, *said[6:]]) == [second, said[5], *said[6:]]
     whole = Message(role="user", content=(Text(text="all"),), replaces=99)
     assert sent_messages([*said, whole]) == [whole]
+
+
+def test_a_compaction_never_replaces_what_follows_it() -> None:
+    """The program has dropped messages before it, and passes the rest as the history."""
+    summary = Message(role="user", content=(Text(text="0 to 40"),), replaces=40)
+    rest = [Message.assistant("b"), Message.user("c")]
+    assert sent_messages([summary, *rest]) == [summary, *rest]
+    assert sent_messages([Message.user("a"), summary, *rest]) == [summary, *rest]
+    assert last_compaction([Message.user("a"), summary, *rest]) == (summary, 1)
+    assert last_compaction(rest) == (None, 0)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,16 @@ def test_dollars_add_up_over_attempts_and_children() -> None:
     assert spending.origin == "estimated"
 
 
+def test_the_last_report_of_a_step() -> None:
+    spending = Spending()
+    spending.report(report(1, 1, input_tokens=1))
+    spending.report(report(2, 1, input_tokens=2))
+    spending.report(report(2, 2, input_tokens=3))
+    assert spending.last_of_step(1) == Usage(input_tokens=1)
+    assert spending.last_of_step(2) == Usage(input_tokens=3)
+    assert spending.last_of_step(3) is spending.last_of_step(0) is None
+
+
 def test_an_unknown_price_is_not_zero() -> None:
     spending = Spending()
     spending.report(report(1, 1, input_tokens=1))

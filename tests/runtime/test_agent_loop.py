@@ -103,6 +103,13 @@ def test_the_last_step_allowed_may_not_call() -> None:
     assert loop.state is State.ENDED
 
 
+def test_a_refused_conversation_takes_a_step() -> None:
+    loop = Loop(Limits(max_steps=2))
+    assert _after(loop, Signal.BEGIN, Signal.TOO_LONG) == [Command.ASK, Command.ASK]
+    assert (loop.state, loop.steps) == (State.ASKING, 2)
+    assert loop.take(Signal.TOO_LONG) is Command.FAIL_STEPS
+
+
 def test_steps_are_counted_for_each_loop_and_numbered_over_all() -> None:
     loop = Loop(Limits(max_steps=2, max_loops=2))
     round_ = (Signal.CALLED, Signal.TOOLS_DONE, Signal.ANSWERED, Signal.VALID)

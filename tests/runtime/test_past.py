@@ -14,8 +14,10 @@ from headwater.events import (
     CallReady,
     CallStarted,
     ChildFinished,
+    ChildStarted,
     ErrorInfo,
     Event,
+    MessageAdded,
     Retracted,
     RunResumed,
     RunStarted,
@@ -28,6 +30,7 @@ from headwater.events import (
     ToolStarted,
     UsageReported,
 )
+from headwater.events.messages import Message
 from headwater.runtime.past import Past, Standing, past_of
 from headwater.testing.handmade_logs import handmade_logs
 from tests.support.logs import stamped
@@ -92,6 +95,26 @@ def test_children_that_are_not_resumed_are_abandoned() -> None:
 
 
 # --- time
+
+
+def test_a_helper_answers_from_the_log_until_its_summary_is_a_message() -> None:
+    log = LOGS["compacted"]
+    added = next(at for at, event in enumerate(log) if isinstance(event, MessageAdded) and event.cause == "compact")
+    ended = next(at for at, event in enumerate(log) if isinstance(event, ChildFinished))
+    begun = next(at for at, event in enumerate(log) if isinstance(event, ChildStarted))
+    for stop, open_, answers in ((begun, 1, False), (ended - 1, 1, False), (ended, 0, True), (added, 0, False)):
+        root = past_of(log[: stop + 1]).root
+        assert len([*root.helpers()]) == open_, stop
+        assert (root.child("helper", "compaction", None) is not None) is answers, stop
+
+
+def test_a_shortened_conversation_has_not_failed() -> None:
+    refused = ErrorInfo(type="ContextTooLong", message="too long")
+    events: list[Event] = [StepStarted(step=1), AttemptStarted(step=1, attempt=1)]
+    events += [AttemptFailed(step=1, attempt=1, error=refused), StepFinished(step=1)]
+    assert Standing(_begun(*events)).failure == refused
+    shorter = MessageAdded(message=Message(role="user", replaces=1), cause="compact")
+    assert Standing(_begun(*events, shorter)).failure is None
 
 
 def test_waiting_time_is_summed_and_the_timeout_is_paused() -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from headwater.readers.callbacks import Callback
     from headwater.runtime.agent_loop import MAX_STEPS
     from headwater.runtime.budget import Budget
+    from headwater.runtime.compaction import Compaction
     from headwater.runtime.people import Approver
     from headwater.runtime.view import View
     from headwater.tools.work import ToolErrors
@@ -65,11 +66,12 @@ class Agent(Declaration[ContextT, OutputT]):
     `approval` selects the calls that need a person's approval: all (True, or a reason), or those for which a function
     of the call (and the context) says so. `approver` is a function that answers approvals and questions. `client_tools`
     are described to the model and run by the client. `view` is a function of the conversation that returns the messages
-    to send to the model. `keep_log` keeps each run's events, so that it can be parked and resumed. `journal` is the URL
-    of the store of its runs (docs/durable.md), `context_from` builds the context in each process that drives one, and
-    `on_waiting` (a function or the URL of a webhook) is told what people are asked. `keep` says how long they are kept
-    there after their end: "30d", None forever, or a Retention. `budget` limits what all its runs together may spend,
-    and `prices` are the prices of models by `provider/model`: docs/cost.md.
+    to send to the model. `compact` is the number of tokens at which the conversation is shortened with a summary, or a
+    Compaction (docs/compaction.md). `keep_log` keeps each run's events, so that it can be parked and resumed. `journal`
+    is the URL of the store of its runs (docs/durable.md), `context_from` builds the context in each process that drives
+    one, and `on_waiting` (a function or the URL of a webhook) is told what people are asked. `keep` says how long they
+    are kept there after their end: "30d", None forever, or a Retention. `budget` limits what all its runs together may
+    spend, and `prices` are the prices of models by `provider/model`: docs/cost.md.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` prints at all (None: only with
     `streaming_on`). With a callback `run` prints nothing. `stream=True` passes details (dicts) to the callback instead
@@ -131,6 +133,7 @@ class Agent(Declaration[ContextT, OutputT]):
             keep_log: bool = False,
             client_tools: Iterable[ClientTool] | None = (),
             view: View | None = None,
+            compact: int | Compaction | None = None,
             journal: str | None = None,
             context_from: ContextFrom | None = None,
             on_waiting: OnWaiting | None = None,

@@ -47,6 +47,7 @@ from headwater.tools.work import Approval, Offered, Toolbox, ToolErrors
 
 if TYPE_CHECKING:
     from headwater.runtime.budget import Budget
+    from headwater.runtime.compaction import Compaction
 
 __all__ = ("Declaration",)
 
@@ -104,6 +105,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         keep_log: bool = False,
         client_tools: Iterable[ClientTool] | None = (),
         view: View | None = None,
+        compact: int | Compaction | None = None,
         journal: str | None = None,
         context_from: ContextFrom | None = None,
         on_waiting: OnWaiting | None = None,
@@ -153,13 +155,14 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         self.keep_log = keep_log
         self.client_tools = client_specs(client_tools)
         self.view = view
+        self.compact = compact
         self.budget = budget
         self.prices = prices
         self.output_mode: OutputMode = output_mode
         self.context_type: Any = context_type
         self.sticky = sticky
         self._keep_journal(journal, context_from, on_waiting, keep)
-        self._check()
+        _check(self)
         self.settings = merged(_settings_of(settings), others, _ARGUMENTS)
         self._base_url = validation.address(given["base_url"])
         self._fallback = models("fallback", given["fallback"])
@@ -319,7 +322,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         **more: Any,
     ) -> Job:
         """Everything that a run of this agent needs, fixed now. Raises as `Model.backend` does, and TypeError."""
-        self._check()
+        _check(self)
         if history is not None and thread is not None:
             raise TypeError("history= and thread= both set the conversation: pass one of them.")
         for name in more:
@@ -364,6 +367,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             ),
             toolboxes=toolboxes,
             view=self.view,
+            compaction=validation.compaction(self.compact),
             provider_tools=theirs,
             output=output,
             settings=merged(settled, more, RUN_ARGUMENTS),
@@ -417,26 +421,6 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         if self.handoffs:
             yield from contexts_below(self.handoffs, seen)
 
-    def _check(self) -> None:
-        """Validate the attributes that may have changed. Raises ConfigurationError."""
-        validation.whole("max_loops", self.max_loops)
-        validation.whole("max_steps", self.max_steps)
-        if self.retries is not None:
-            validation.whole("retries", self.retries, least=0)
-        validation.timeouts(self.timeouts)
-        validation.choice("on_interrupted", self.on_interrupted, ON_INTERRUPTED)
-        validation.choice("output_mode", self.output_mode, MODES)
-        validation.choice("tool_errors", self.tool_errors, ("tell", "raise"))
-        validation.callback("streaming_callback", self.streaming_callback)
-        validation.callback("on_event", self.on_event)
-        validation.callback("on_retract", self.on_retract)
-        validation.approval(self.approval)
-        validation.callback("approver", self.approver)
-        validation.callback("view", self.view)
-        validation.budgets(self.budget)
-        validation.prices(self.prices)
-        validation.instructions(self.instructions)
-
     def _all_tools(self, offered: dict[str, Offered], output: Output | None) -> Mapping[str, Offered]:
         """The tools, including those for handoffs and for the answer."""
         tools = dict(offered)
@@ -457,6 +441,28 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
 
 Declaration.__init__.__qualname__ = "Agent.__init__"  # the name in Python's errors about arguments
 _ARGUMENTS = frozenset(inspect.signature(Declaration).parameters) - {"more"} | OTHER_SPELLINGS
+
+
+def _check(agent: Declaration[Any, Any]) -> None:
+    """Validates the attributes that may have changed. Raises ConfigurationError."""
+    validation.whole("max_loops", agent.max_loops)
+    validation.whole("max_steps", agent.max_steps)
+    if agent.retries is not None:
+        validation.whole("retries", agent.retries, least=0)
+    validation.timeouts(agent.timeouts)
+    validation.choice("on_interrupted", agent.on_interrupted, ON_INTERRUPTED)
+    validation.choice("output_mode", agent.output_mode, MODES)
+    validation.choice("tool_errors", agent.tool_errors, ("tell", "raise"))
+    validation.callback("streaming_callback", agent.streaming_callback)
+    validation.callback("on_event", agent.on_event)
+    validation.callback("on_retract", agent.on_retract)
+    validation.approval(agent.approval)
+    validation.callback("approver", agent.approver)
+    validation.callback("view", agent.view)
+    validation.compaction(agent.compact)
+    validation.budgets(agent.budget)
+    validation.prices(agent.prices)
+    validation.instructions(agent.instructions)
 
 
 def _offered(

@@ -32,6 +32,7 @@ from headwater.tools.work import Approval, ToolErrors
 if TYPE_CHECKING:
     from headwater.journal.retention import Duration, Retention
     from headwater.runtime.budget import Budget
+    from headwater.runtime.compaction import Compaction
 
 __all__ = (
     "NO_TASK",
@@ -116,6 +117,7 @@ class Arguments(Options, Generic[ContextT], total=False):
     keep_log: bool
     client_tools: Iterable[ClientTool] | None
     view: View | None
+    compact: int | Compaction | None
     journal: str | None
     context_from: ContextFrom | None
     on_waiting: OnWaiting | None

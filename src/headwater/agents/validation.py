@@ -25,6 +25,7 @@ from headwater.tools.work import Approval, is_approval
 
 if TYPE_CHECKING:
     from headwater.runtime.budget import Budget
+    from headwater.runtime.compaction import Compaction
 
 __all__ = (
     "SETTINGS",
@@ -33,6 +34,7 @@ __all__ = (
     "budgets",
     "callback",
     "choice",
+    "compaction",
     "fitting_settings",
     "header_values",
     "instructions",
@@ -127,6 +129,19 @@ def budgets(*values: Any) -> tuple[Budget, ...]:
         if not isinstance(value, Budget):
             raise wrong("budget", value, "Write budget=Budget(cost=0.05), or other limits.")
     return tuple(dict.fromkeys(given))
+
+
+def compaction(value: Any) -> Compaction | None:
+    """When a conversation is shortened, or None. Raises ConfigurationError."""
+    if value is None:
+        return None
+    from headwater.runtime.compaction import Compaction
+
+    if isinstance(value, Compaction):
+        return value
+    if type(value) is int and value > 0:
+        return Compaction(value)
+    raise wrong("compact", value, "Give a number of tokens, or Compaction(…): compact=100_000.")
 
 
 def prices(*values: Any) -> Prices | None:

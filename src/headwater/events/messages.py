@@ -259,16 +259,27 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return cls(role="tool", content=results)
 
 
+def last_compaction(messages: Sequence[Message]) -> tuple[Message | None, int]:
+    """Returns the last compaction and how many messages from the start it replaces; None and 0 without one.
+
+    It never replaces what follows it: a program may have dropped messages before it.
+    """
+    for at in range(len(messages) - 1, -1, -1):
+        if messages[at].replaces:
+            return messages[at], min(messages[at].replaces, at)
+    return None, 0
+
+
 def sent_messages(messages: Sequence[Message]) -> Sequence[Message]:
     """Returns the messages that are sent to a model: the last compaction replaces those before it.
 
     A compaction is placed where it was made, after messages that are still sent; `replaces` counts from the start of
     the whole conversation, so a later compaction also replaces the earlier ones.
     """
-    last = next((message for message in reversed(messages) if message.replaces), None)
+    last, replaced = last_compaction(messages)
     if last is None:
         return messages
-    return [last, *(message for message in messages[last.replaces :] if not message.replaces)]
+    return [last, *(message for message in messages[replaced:] if not message.replaces)]
 
 
 def tokens_of_bytes(size: int) -> int:

@@ -71,6 +71,13 @@ class Spending:
         """The last report of an attempt."""
         return self._usages.get((step, attempt))
 
+    def last_of_step(self, step: int) -> Usage | None:
+        """The last report of the step's last attempt that has one."""
+        for (number, _), usage in reversed(self._usages.items()):
+            if number <= step:
+                return usage if number == step else None
+        return None
+
     def of_step(self, step: int) -> Usage:
         """The reports of all attempts of a step, added up; a single one keeps its provider's own report."""
         usages = [usage for (number, _), usage in self._usages.items() if number == step]

@@ -88,6 +88,8 @@ class Signal(_Word):
     """The model's answer is complete and has none."""
     OFFERED = "offered"
     """The model's answer has only calls for the client to run."""
+    TOO_LONG = "too long"
+    """The provider refused the conversation as too long, and it can be shortened."""
     PEOPLE_LEFT = "people left"
     """Nothing is running any more, and some calls wait for people."""
     HEARD = "heard"
@@ -158,6 +160,10 @@ TRANSITIONS: Final[dict[tuple[State, Signal], tuple[_Row, ...]]] = {
     ),
     (State.ASKING, Signal.GIVES): ((None, State.TOOLING, Command.RUN_TOOLS),),
     (State.ASKING, Signal.OFFERED): ((None, State.ENDED, Command.FINISH),),
+    (State.ASKING, Signal.TOO_LONG): (
+        ("out_of_steps", State.ENDED, Command.FAIL_STEPS),
+        (None, State.ASKING, Command.ASK),
+    ),
     (State.ASKING, Signal.ANSWERED): ((None, State.CHECKING, Command.CHECK),),
     (State.TOOLING, Signal.TOOLS_DONE): (
         ("too_many_bad_calls", State.ENDED, Command.FAIL_CALLS),
@@ -350,6 +356,8 @@ class _Past:
     def _message_added(self, event: MessageAdded) -> None:
         loop = self.loop
         loop.state = State.ASKING  # anything else that is added before the step has no effect
+        if event.cause == "compact":
+            return  # the last step was refused as too long
         loop._bad_call_steps = 0
         if event.cause == "repair":
             loop.repairs += 1

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from msgspec import UNSET
 
 from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, RetriesLeft
-from headwater.errors import HistoryInvalid, OutputInvalid
+from headwater.errors import ContextTooLong, HeadwaterError, HistoryInvalid, OutputInvalid
 from headwater.events import (
     Event,
     MessageAdded,
     RunFinished,
     RunStarted,
     RunWaiting,
+    StepFinished,
     StepStarted,
     ToolFinished,
 )
@@ -42,6 +43,7 @@ from headwater.schema.well_formed import all_well_formed
 if TYPE_CHECKING:
     from headwater.providers.request import Request
     from headwater.runtime.budget import Meter
+    from headwater.runtime.compacting import Compacting
     from headwater.runtime.offering import Offering
     from headwater.runtime.tool_calls import ToolCalls
 
@@ -92,6 +94,9 @@ class AgentRun(Hearing):
     _meter: Meter | None = None
     said_before: Callable[[AgentRun], Coroutine[Any, Any, tuple[Message, ...]]] | None = None
     """Returns what earlier runs of its thread said, where a journal holds the thread."""
+    _compacting: Compacting | None = None
+    _too_long: ContextTooLong | None = None
+    """The last refusal of the conversation as too long, where it may be shortened."""
     _standing: Standing | None = None
     """Its state in the resumed log, until its first new step."""
 
@@ -165,7 +170,7 @@ class AgentRun(Hearing):
         if loop.state is State.READY:
             return self._do(Signal.BEGIN)
         if standing.failure is not None:
-            raise standing.failure.exception()
+            return _go_on_from_failure(self, standing.failure.exception())
         listed = await self._list_tools() if self.job.toolboxes and loop.state is not State.FOLLOWING else []
         if loop.state is State.ASKING:
             return [*listed, *self._ask_again(standing)]
@@ -201,8 +206,11 @@ class AgentRun(Hearing):
         if self.parking:
             await self.rest()
         listed = await self._list_tools() if self.job.toolboxes else ()
-        self._next = AgentRun._open
         heard = self._ear.heard() if self._ear is not None else ()
+        if self.job.compaction is not None:
+            self._next = _compact
+            return [*listed, *heard]
+        self._next = AgentRun._open
         return [*listed, *heard, StepStarted(step=self.loop.steps)]
 
     async def _list_tools(self) -> list[Event]:
@@ -249,17 +257,14 @@ class AgentRun(Hearing):
                 return events
         except Cut:
             return self._cut_answer(asking)
+        except ContextTooLong as error:
+            if self.job.compaction is None or self.fold.visible:
+                raise
+            return _end_refused(self, error)
         decoder = asking.decoder
         assert decoder is not None
         self._next = AgentRun._sort
-        return [
-            self.fold.step_end(
-                api=asking.backend.api,
-                model=asking.backend.model,
-                finish_reason=decoder.finish_reason,
-                word=decoder.provider_finish_reason,
-            )
-        ]
+        return [_step_end(self, decoder.finish_reason, decoder.provider_finish_reason)]
 
     async def _sort(self) -> list[Event]:
         """Classifies the answer: with calls to run, or to be checked."""
@@ -283,15 +288,8 @@ class AgentRun(Hearing):
         """Keeps the partial answer, and asks the model again, with the new message or with what is wrong."""
         if self._ear is not None:
             self._ear.cut = False
-        self._next = AgentRun._end_cut
+        self._next = _end_cut
         return asking.cut()
-
-    async def _end_cut(self) -> list[Event]:
-        asking = self._asking
-        assert asking is not None
-        self._next = AgentRun._sort
-        backend = asking.backend
-        return [self.fold.step_end(api=backend.api, model=backend.model, finish_reason="cancelled")]
 
     # --- tools, and other agents
 
@@ -432,11 +430,10 @@ class AgentRun(Hearing):
         decoder = asking.decoder if asking else None
         if asking is not None:
             yield asking.unreported()
-        backend = asking.backend if asking else self.job.backends[0]
         reason = manner.finish_reason
         if manner.outcome == "failed" and decoder is not None:
             reason = decoder.finish_reason
-        yield [fold.step_end(api=backend.api, model=backend.model, finish_reason=reason)]
+        yield [_step_end(self, reason)]
 
     def _finished(self) -> None:
         self._asking = self._calls = self._successor = None  # they hold the run: break the cycles
@@ -473,6 +470,53 @@ def _asking(run: AgentRun, request: Request, standing: Standing | None) -> Askin
         final=job.surely_answers(step),
         before=None if standing is None else Before(standing.attempt, standing.cause, standing.backend, standing.tries),
     )
+
+
+def _step_end(run: AgentRun, reason: str | None, word: str | None = None) -> StepFinished:
+    """Returns the end of the step, which is the last model's that was asked."""
+    backend = run.job.backends[0] if run._asking is None else run._asking.backend
+    return run.fold.step_end(api=backend.api, model=backend.model, finish_reason=reason, word=word)
+
+
+async def _end_cut(run: AgentRun) -> list[Event]:
+    run._next = AgentRun._sort
+    return [_step_end(run, "cancelled")]
+
+
+async def _compact(run: AgentRun) -> list[Event]:
+    """Shortens the conversation before the step, if it is too long."""
+    job, compacting = run.job if run._offering is None else run._offering.job, run._compacting
+    if compacting is None:
+        from headwater.runtime.compacting import Compacting
+
+        assert job.compaction is not None
+        compacting = run._compacting = Compacting(run, job.compaction, AgentRun)
+    events = await compacting.events(job, system=run._system, step=run.loop.steps, too_long=run._too_long)
+    if events:
+        return events
+    run._next = AgentRun._open
+    return [*(run._ear.heard() if run._ear is not None else ()), StepStarted(step=run.loop.steps)]
+
+
+def _end_refused(run: AgentRun, error: ContextTooLong) -> list[Event]:
+    """Ends the step: the conversation is shortened before the next one."""
+    run._too_long, run._next = error, _go_on_shorter
+    return [_step_end(run, None)]
+
+
+async def _go_on_shorter(run: AgentRun) -> list[Event]:
+    return run._do(Signal.TOO_LONG)
+
+
+def _go_on_from_failure(run: AgentRun, error: HeadwaterError) -> list[Event]:
+    """The last attempt failed for good: so does the run, unless its conversation can be shortened."""
+    if run.job.compaction is None or not isinstance(error, ContextTooLong):
+        raise error
+    if run.fold.in_step is not None:
+        return _end_refused(run, error)
+    run._too_long = error
+    run.loop.look_again()
+    return run._do(Signal.TOO_LONG)
 
 
 def _kind_of_answer(run: AgentRun) -> Signal:

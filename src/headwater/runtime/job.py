@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from headwater.backends.base import Backend
     from headwater.providers.pricing import Prices
     from headwater.runtime.budget import Budget
+    from headwater.runtime.compaction import Compaction
     from headwater.runtime.thread import Thread
     from headwater.schema.output import OutputType
 
@@ -86,6 +87,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     provider_tools: tuple[ProviderTool, ...] = ()
     view: View | None = None
     """The messages that the model gets instead of the whole conversation."""
+    compaction: Compaction | None = None
+    """When the conversation is shortened."""
     output: Output | None = None
     shape: OutputSpec | None = None
     """The output format for the model without `output`: the answer is not validated."""

@@ -23,8 +23,10 @@ from headwater.events import (
     Event,
     Handoff,
     InputAsked,
+    MessageAdded,
     ReasoningStarted,
     Retracted,
+    RunFinished,
     RunResumed,
     RunStarted,
     RunWaiting,
@@ -111,10 +113,18 @@ class Past:
         return following
 
     def helpers(self) -> Iterator[Past]:
-        """Takes and returns the helpers that are open in the log."""
+        """Takes and returns the helpers that are open in the log.
+
+        Those that failed are taken too, and those whose result was used: only the others answer from the log.
+        """
+        used = max((event.seq for event in self.events if _is_compaction(event)), default=-1)
         for child in self.children:
-            if child.node.role == "helper" and not child.taken and not child.told:
+            if child.node.role != "helper" or child.taken:
+                continue
+            end = child.fold.end
+            if not child.told or not isinstance(end, RunFinished) or end.seq < used:
                 child.taken = True
+            if not child.told:
                 yield child
 
     def abandoned(self, call: str | None = None) -> Iterator[Past]:
@@ -319,6 +329,8 @@ class Standing:
                 self.decided = True
             case StepFinished():
                 self.decided = False
+            case MessageAdded() if _is_compaction(event):
+                self.failed, self.decided = None, True
             case _:
                 self.decided = self.decided or event.type in _DECISIONS
 
@@ -330,6 +342,10 @@ class Standing:
         elif event.then == "fallback":
             self.tries = 0
             self.backend += 1
+
+
+def _is_compaction(event: Event) -> bool:
+    return isinstance(event, MessageAdded) and event.cause == "compact"
 
 
 _DECISIONS = frozenset({"tool.started", "approval.asked", "message.added", "child.started", "run.waiting"})

@@ -22,6 +22,8 @@ RARE = frozenset(
         "headwater.agents.answer_tool",
         "headwater.agents.spellings",
         "headwater.readers.partials",
+        "headwater.runtime.compacting",
+        "headwater.runtime.compaction",
         "headwater.runtime.tool_calls",
         "headwater.runtime.unfinished_answer",
         "headwater.schema.compiled",
