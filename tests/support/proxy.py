@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
+from typing import Self
 
 __all__ = ("Proxy",)
 
@@ -36,7 +37,10 @@ class Proxy:
     def stalled(self, stalled: bool) -> None:
         (self._goes.clear if stalled else self._goes.set)()
 
-    async def __aenter__(self) -> Proxy:
+    def passing(self, data: bytes, *, back: bool) -> None:
+        """Told of each piece before it passes; `back` if the server sent it. For subclasses."""
+
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
@@ -87,6 +91,7 @@ class Proxy:
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, loses: bool) -> None:
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
+                self.passing(data, back=loses)
                 await self._goes.wait()
                 if loses and self.loses():
                     self.lost += 1

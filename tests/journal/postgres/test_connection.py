@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
+from collections.abc import Callable
+from typing import Final
 
 import psycopg
 import pytest
 
 from headwater.errors import ConfigurationError, JournalUnavailable
 from headwater.journal.postgres.connection import Connection, Database, connect
-from tests.journal.postgres.databases import shared, through_pgbouncer
+from tests.journal.postgres.databases import name_of, shared, through_pgbouncer
 from tests.support.postgres import running_postgres
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.xdist_group("postgres")
+
+READY: Final = b"Z\0\0\0\5I"
+"""The server's message that it is ready for queries."""
 
 
 async def one(db: Database) -> int:
@@ -51,6 +59,39 @@ def test_behind_a_pooler_nothing_is_prepared() -> None:
         await pooled.close()
 
     asyncio.run(main())
+
+
+class Asked(Proxy):
+    """Calls `asked` when the first client that was let in asks for something, before the server hears of it."""
+
+    def __init__(self, server: int, asked: Callable[[], object]) -> None:
+        super().__init__(server)
+        self._asked: Callable[[], object] | None = asked
+        self._ready = False
+
+    def passing(self, data: bytes, *, back: bool) -> None:
+        if back and data.endswith(READY):
+            self._ready = True
+        elif not back and self._ready and self._asked is not None:
+            asked, self._asked = self._asked, None
+            asked()
+
+
+def test_a_connection_that_is_cancelled_while_it_opens_is_closed() -> None:
+    """psycopg ends what a cancelled caller has asked, and leaves the connection open: nobody else has it."""
+
+    async def main() -> None:
+        async with Asked(running_postgres().port, lambda: opening.cancel()) as server:
+            url = running_postgres().url(name_of(shared()), server.port)
+            opening = asyncio.create_task(connect(url))
+            await asyncio.wait({opening})
+            assert opening.cancelled()
+
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        asyncio.run(main())
+        gc.collect()
+    assert [str(one.message) for one in warned] == []
 
 
 def test_a_connection_that_broke_is_opened_again() -> None:

@@ -44,7 +44,11 @@ async def connect(url: str, *, patience: float = PATIENCE) -> Database:
             db = await AsyncConnection.connect(
                 url, autocommit=True, application_name="headwater", connect_timeout=max(2, int(patience))
             )
-            row = await (await db.execute("select pg_backend_pid()", prepare=False)).fetchone()
+            try:
+                row = await (await db.execute("select pg_backend_pid()", prepare=False)).fetchone()
+            except BaseException:  # also the time-out, and the end of the event loop
+                await db.close()
+                raise
     except TimeoutError as error:
         raise unavailable(url, TimeoutError(f"no answer within {patience:g} seconds")) from error
     except (*WRONG, psycopg.ProgrammingError) as error:
