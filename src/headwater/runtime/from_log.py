@@ -22,12 +22,14 @@ from headwater.events import (
     InputAsked,
     RunFailed,
     RunStarted,
+    RunWaiting,
     TextDelta,
 )
 from headwater.events.fold import Fold
 from headwater.events.questions import Answer, Question
 from headwater.events.tree import Tree
 from headwater.runtime.ending import CancelledBy
+from headwater.runtime.pausing import wakes
 from headwater.runtime.people import People, refuse_other_kind, unknown_question
 from headwater.runtime.place import Placed
 from headwater.runtime.run import Run
@@ -163,6 +165,7 @@ class DrivenElsewhere(FromLog):
         """See FromLog."""
         super().begin_anew()
         self.answered.clear()
+        self.waiting = False
 
     def _send(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Says something to the run: in sync code it has arrived when this returns; in async code it is under way, and
@@ -185,8 +188,12 @@ class DrivenElsewhere(FromLog):
             await asyncio.wait(left)
 
     def append(self, event: Event) -> Awaitable[Any] | None:
-        """See FromLog. Records who answered."""
+        """See FromLog. Records who answered, and whether the run waits for people."""
         wait = super().append(event)
+        if event.__class__ is RunWaiting and event.run == self.id:
+            self.waiting = True
+        elif self.waiting and wakes(event):
+            self.waiting = False
         if isinstance(event, ApprovalAnswered):
             self.answered[event.approval] = event.by
         elif isinstance(event, InputAnswered):

@@ -54,59 +54,59 @@ async def send() -> str:
 
 @on(lambda: paced("a", 3), limits=Limits(threads=2))
 async def test_a_chat_has_one_answer_at_a_time_and_is_its_callers(chats: Chats) -> None:
-    answer = chats.answer(None, said("c"), None)
+    answer = await chats.answer(None, said("c"), None)
     assert answer == Answer(answer.live, 0, 1)
     assert grace_of(answer.live) == GRACE
     with pytest.raises(Problem) as busy:
-        chats.answer(None, said("c"), None)
+        await chats.answer(None, said("c"), None)
     assert busy.value.code == "thread_busy"
-    assert chats.going("c", "ann") is None
-    assert chats.going("c", None) == answer
-    chats.stop("c", "ann")
+    assert await chats.going("c", "ann") is None
+    assert await chats.going("c", None) == answer
+    await chats.stop("c", "ann")
     await answer.live.task
     assert answer.live.state == "finished"
-    assert chats.going("c", None) is None
-    assert chats.answer(None, said("c"), None).live is not answer.live
+    assert await chats.going("c", None) is None
+    assert (await chats.answer(None, said("c"), None)).live is not answer.live
 
 
 @on(lambda: paced("a", 30), limits=Limits(threads=2))
 async def test_the_chat_used_least_recently_is_forgotten(chats: Chats) -> None:
     for chat in ("x", "y", "z"):
-        chats.answer(None, said(chat), None)
-    assert [chat for chat in "xyz" if chats.going(chat, None)] == ["y", "z"]
-    chats.stop("z", None)
+        await chats.answer(None, said(chat), None)
+    assert [chat for chat in "xyz" if await chats.going(chat, None)] == ["y", "z"]
+    await chats.stop("z", None)
     await asyncio.sleep(1)
-    assert chats.going("z", None) is None
+    assert await chats.going("z", None) is None
 
 
 @on(lambda: paced("a", 2), limits=Limits(ended_runs=0))
 async def test_a_chat_keeps_no_log_of_a_run_that_has_ended(chats: Chats) -> None:
-    live = chats.answer(None, said("c"), None).live
+    live = (await chats.answer(None, said("c"), None)).live
     known = weakref.ref(live)
     await live.task
     del live
     gc.collect()
     assert known() is None
-    assert chats.going("c", None) is None
-    assert chats.answer(None, said("c"), None).live.state == "queued"
+    assert await chats.going("c", None) is None
+    assert (await chats.answer(None, said("c"), None)).live.state == "queued"
 
 
 @on(lambda: scripted(Call("send"), [Say("Done.")], tools=[send]))
 async def test_it_continues_where_people_have_approved(chats: Chats) -> None:
-    live = chats.answer(None, said("c"), None).live
+    live = (await chats.answer(None, said("c"), None)).live
     await asyncio.sleep(1)
     told_to_the_end(live)
     assert grace_of(live) == PATIENCE
-    assert chats.going("c", None) == Answer(live, 0, 1)
+    assert await chats.going("c", None) == Answer(live, 0, 1)
     (question,) = live.pending
     part = {"type": "tool-send", "toolCallId": "x", "state": "approval-responded"}
     answered = said("c", {"role": "assistant", "parts": [{**part, "approval": {"id": question.id, "approved": True}}]})
-    assert chats.answer(None, answered, None) == Answer(live, 1, 2)
+    assert await chats.answer(None, answered, None) == Answer(live, 1, 2)
     assert grace_of(live) == GRACE
-    assert chats.answer(None, answered, None) == Answer(live, 1, 2)  # sent twice: the first answer stands
+    assert await chats.answer(None, answered, None) == Answer(live, 1, 2)  # sent twice: the first answer stands
     await live.task
     told_to_the_end(live)
     assert grace_of(live) == GRACE
     with pytest.raises(Problem) as over:
-        chats.answer(None, answered, None)
+        await chats.answer(None, answered, None)
     assert over.value.code == "run_ended"

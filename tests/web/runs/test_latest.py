@@ -15,16 +15,16 @@ from tests.support.virtual import run_virtual
 def test_the_last_run_of_a_conversation_is_its_callers() -> None:
     async def main() -> None:
         manager = Manager([paced("a", 2)])
-        latest = Latest(manager, 2)
+        latest = Latest(manager, "wire", 2)
         first, second = (manager.start(None, "Hi", owner="ann") for _ in range(2))
         latest.put(("ann", "c"), first)
         latest.put(("ann", "c"), second)
-        assert latest.get(("ann", "c")) is second
+        assert await latest.get(("ann", "c")) is second
         latest.put(("bob", "c"), first)
-        assert latest.get(("bob", "c")) is None
+        assert await latest.get(("bob", "c")) is None
         latest.put(("ann", "d"), first)
-        assert latest.get(("ann", "c")) is None
-        assert latest.get(("ann", "d")) is first
+        assert await latest.get(("ann", "c")) is None
+        assert await latest.get(("ann", "d")) is first
         await asyncio.wait([first.task, second.task])
         manager.close()
 

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from headwater import Agent, ConcurrentWorkflow, ToolContext, tool
+from headwater.agents.remote import _PLAIN_CODE
 from headwater.backends.offline import Call, Say, Wait
-from headwater.events import RunCancelled, RunFailed
-from headwater.testing import check_log
+from headwater.events import Event, RunCancelled, RunFailed, RunWaiting
+from headwater.runtime.from_log import DrivenElsewhere
+from headwater.testing import check_log, sample_logs
 from headwater.web.limits import WORK_SECONDS, Limits
 from headwater.web.native.wire import NDJSON, SSE, SSE_HELLO, SSE_IDLE, json_line
-from headwater.web.runs.live_run import LiveRun, OnDisconnect, Reading
+from headwater.web.runs.live_run import FOLLOWED_SECONDS, LiveRun, OnDisconnect, Reading
 from headwater.web.wires.wire import Wire
 from tests.support.members import paced, speaker
 from tests.support.streams import scripted
@@ -36,6 +38,20 @@ def live_of(agent: Any, on_disconnect: OnDisconnect = "continue", *, led: bool =
 
 def state(live: LiveRun) -> str:
     return live.state  # a checker would take it for what it was before
+
+
+class Elsewhere(DrivenElsewhere):
+    """A run of another process, which has said something and says no more."""
+
+    def __init__(self, *events: Event) -> None:
+        super().__init__(_PLAIN_CODE)
+        self._said = [*events]
+
+    async def _advance(self) -> list[Event]:
+        said, self._said = self._said, []
+        if not said:
+            await self._interruptible.wait(asyncio.Event().wait())
+        return said
 
 
 async def rest_of(live: LiveRun, wire: Wire = NDJSON, position: int = 0) -> bytes:
@@ -377,3 +393,47 @@ async def test_a_run_without_a_leader_ends_when_it_is_stopped() -> None:
     await asyncio.sleep(6)
     await late.task
     assert state(late) == "failed"
+
+
+@virtual
+async def test_a_run_of_another_process_is_let_go_when_nobody_reads_it() -> None:
+    ended: list[LiveRun] = []
+    log = sample_logs()["text"]
+
+    def follow() -> LiveRun:
+        run = Elsewhere(*log[:4])
+        return LiveRun(run, agent="a", owner=None, on_disconnect="cancel", limits=Limits(), ended=ended.append)
+
+    live = follow()
+    await asyncio.sleep(0)
+    reading = live.read(NDJSON)
+    await asyncio.sleep(3600)
+    assert state(live) == "running"
+    reading.close()
+    await asyncio.sleep(FOLLOWED_SECONDS - 1)
+    live.read(NDJSON).close()  # comes back
+    await asyncio.sleep(FOLLOWED_SECONDS - 1)
+    assert ended == []
+    await asyncio.sleep(2)
+    assert ended == [live]
+    unread = follow()
+    await asyncio.sleep(FOLLOWED_SECONDS + 1)
+    assert ended == [live, unread]
+    assert (live.log.end, unread.visible) == (None, 4)
+
+
+@virtual
+async def test_a_run_of_another_process_waits_as_its_log_says() -> None:
+    log = sample_logs()["approved"]
+    at = next(number for number, event in enumerate(log) if isinstance(event, RunWaiting))
+    for upto, waits in ((at, False), (at + 1, True), (at + 2, False)):
+        run = Elsewhere(*log[:upto])
+        live = LiveRun(run, agent="a", owner=None, on_disconnect="continue", limits=Limits(), ended=lambda live: None)
+        await asyncio.sleep(1)
+        assert (live.state, live.needs_answers, bool(live.unattended)) == (
+            "waiting" if waits else "running",
+            waits,
+            upto <= at + 1,
+        )
+        live.cancel("shutdown")
+        await live.task

@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import functools
+import inspect
 import itertools
 import secrets
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from headwater.agents.agent import Agent
+from headwater.events import Event
 from headwater.version import __version__
 from headwater.web.a2a.asked import Asked, answers_of, asked_of
 from headwater.web.a2a.failures import Refused, http_error, kind_of, no_push, rpc_error
@@ -28,7 +31,8 @@ from headwater.web.http.bodies import Answering, Saying, parsed
 from headwater.web.http.site import Handler, Site
 from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
-from headwater.web.runs.live_run import LiveRun
+from headwater.web.runs.live_run import LiveRun, State
+from headwater.web.runs.manager import NOW
 
 __all__ = ("A2ARoutes", "card_of", "refusal")
 
@@ -36,6 +40,9 @@ VERSION: Final = "1.0"
 CARD: Final = "/.well-known/agent-card.json"
 MOST: Final = 100
 """Tasks in a page of a list."""
+
+MOST_STORED: Final = 1000
+"""Tasks of a journal that are listed, the newest: older ones are found by their ids."""
 
 
 def refusal(problem: Problem) -> Response:
@@ -124,19 +131,19 @@ class A2ARoutes:
         if not isinstance(params, Mapping):
             raise Refused("invalid_params", "params is not an object.")
         if method == "SendStreamingMessage":
-            return self._streamed(*self._begun(request, params, caller), rpc)
+            return self._streamed(*await self._begun(request, params, caller), rpc)
         if method == "SubscribeToTask":
-            live = self._task(request, params.get("id"), caller)
+            live = await self._task(request, params.get("id"), caller)
             return self._subscribed(live, rpc)
         result: Any
         if method == "SendMessage":
             result = await self._sent(request, params, caller)
         elif method == "GetTask":
-            result = self._told(self._task(request, params.get("id"), caller))
+            result = self._told(await self._task(request, params.get("id"), caller))
         elif method == "CancelTask":
-            result = await self._cancelled(self._task(request, params.get("id"), caller))
+            result = await self._cancelled(await self._task(request, params.get("id"), caller))
         elif method == "ListTasks":
-            result = self._listed(request, params, caller)
+            result = await self._listed(request, params, caller)
         elif "PushNotificationConfig" in method:
             raise no_push()
         elif method == "GetExtendedAgentCard":
@@ -156,25 +163,25 @@ class A2ARoutes:
     async def stream(self, request: Request, caller: str | None) -> Response:
         """A message, answered as its task goes on."""
         params = parsed(await self._site.body(request))
-        return self._streamed(*self._begun(request, params, caller), None)
+        return self._streamed(*await self._begun(request, params, caller), None)
 
     async def get(self, request: Request, caller: str | None) -> Response:
         """A task as it is by now."""
-        return json_answer(self._told(self._task(request, request.path_params["id"], caller)))
+        return json_answer(self._told(await self._task(request, request.path_params["id"], caller)))
 
     async def list(self, request: Request, caller: str | None) -> Response:
         """The caller's tasks of this agent, the newest first."""
-        return json_answer(self._listed(request, request.query_params, caller))
+        return json_answer(await self._listed(request, request.query_params, caller))
 
     async def cancel(self, request: Request, caller: str | None) -> Response:
         """Stop a task."""
         await self._site.body(request)
-        return json_answer(await self._cancelled(self._task(request, request.path_params["id"], caller)))
+        return json_answer(await self._cancelled(await self._task(request, request.path_params["id"], caller)))
 
     async def subscribe(self, request: Request, caller: str | None) -> Response:
         """A task's updates from now on."""
         await self._site.body(request)
-        return self._subscribed(self._task(request, request.path_params["id"], caller), None)
+        return self._subscribed(await self._task(request, request.path_params["id"], caller), None)
 
     async def no_push(self, request: Request, caller: str | None) -> Response:
         """The configurations of push notifications, which this server does not send."""
@@ -195,18 +202,18 @@ class A2ARoutes:
         self._check_version(request)
         return self._manager.member(request.path_params["agent"])
 
-    def _task(self, request: Request, task: Any, caller: str | None) -> LiveRun:
+    async def _task(self, request: Request, task: Any, caller: str | None) -> LiveRun:
         member = self._member(request)
-        live = self._manager.get(task if isinstance(task, str) else "", caller)
+        live = await self._manager.find(task if isinstance(task, str) else "", caller, position=NOW)
         if live.agent != member.name:
             raise Problem("unknown_run", f"There is no such task of {member.name}.")
         return live
 
-    def _begun(self, request: Request, params: Any, caller: str | None) -> tuple[LiveRun, int]:
+    async def _begun(self, request: Request, params: Any, caller: str | None) -> tuple[LiveRun, int]:
         """The run of a message, and from which position on it is its answer. Raises Problem."""
         asked = asked_of(params)
         if asked.task:
-            live = self._task(request, asked.task, caller)
+            live = await self._task(request, asked.task, caller)
             if asked.context and asked.context != self._context(live):
                 raise Refused("invalid_params", "The task belongs to another context.", hint="Leave out contextId.")
             position = live.visible
@@ -216,14 +223,14 @@ class A2ARoutes:
         self._manager.check_readers()
         words = [asked.text, *(_json(one) for one in asked.data)]
         context = asked.context or f"context_{secrets.token_hex(8)}"
-        live = self._manager.start(
+        live = await self._manager.begin(
             member.name,
             "\n".join(word for word in words if word),
             owner=caller,
             on_disconnect=self._actions.then(None, "continue"),
             thread=context if isinstance(member, Agent) else None,
+            notes={"a2a": {"context": context}},
         )
-        live.notes["a2a"] = {"context": context}
         return live, 0
 
     def _go_on(self, live: LiveRun, asked: Asked, caller: str | None) -> None:
@@ -238,7 +245,7 @@ class A2ARoutes:
                 self._actions.approve(live, answer, caller)
 
     async def _sent(self, request: Request, params: Any, caller: str | None) -> dict[str, Any]:
-        live, position = self._begun(request, params, caller)
+        live, position = await self._begun(request, params, caller)
         if not asked_of(params).at_once:
             await self._rest(request, live, position)
         return {"task": self._told(live)}
@@ -284,7 +291,7 @@ class A2ARoutes:
         await asyncio.wait({live.task})
         return self._told(live)
 
-    def _listed(self, request: Request, params: Mapping[str, Any], caller: str | None) -> dict[str, Any]:
+    async def _listed(self, request: Request, params: Mapping[str, Any], caller: str | None) -> dict[str, Any]:
         member = self._member(request)
         size, first = _whole(params.get("pageSize"), 50), _whole(params.get("pageToken"), 0)
         size = min(max(size, 1), MOST)
@@ -295,32 +302,69 @@ class A2ARoutes:
         )
         after = _moment(since) if since else None
         found = [
-            live
-            for live in self._manager.runs(caller, agent=member.name)
-            if live.state in wanted
-            and (not context or self._context(live) == context)
-            and (after is None or self._changed(live) >= after)
+            task
+            for task in await self._tasks(caller, member.name)
+            if task.state in wanted
+            and (not context or task.context == context)
+            and (after is None or _changed(await task.told(artifacts=False)) >= after)
         ]
         artifacts = params.get("includeArtifacts") in (True, "true")
         page = found[first : first + size]
         return {
-            "tasks": [self._told(live, artifacts=artifacts) for live in page],
+            "tasks": [await task.told(artifacts=artifacts) for task in page],
             "nextPageToken": str(first + size) if first + size < len(found) else "",
             "pageSize": size,
             "totalSize": len(found),
         }
 
-    def _changed(self, live: LiveRun) -> datetime.datetime:
-        """When a task's state last changed; a queued one has not changed yet."""
-        told = self._told(live, artifacts=False)["status"].get("timestamp")
-        return datetime.datetime.min.replace(tzinfo=datetime.UTC) if told is None else _moment(told)
+    async def _tasks(self, caller: str | None, agent: str) -> Sequence[_Task]:
+        """The caller's tasks, the newest first: of this server, or of the journal."""
+        if (durable := self._manager.durable) is None:
+            here = self._manager.runs(caller, agent=agent)
+            return [_Task(one.id, one.state, _context(one.id, one.notes), one.log.__iter__) for one in here]
+        infos = await durable.listed(caller, agent=agent, state=None, before=None, limit=MOST_STORED)
+        return [
+            _Task(
+                info.run,
+                info.state,
+                _context(info.run, durable.notes_of(info)),
+                functools.partial(durable.log_of, info.run),
+            )
+            for info in infos
+        ]
 
     def _context(self, live: LiveRun) -> str:
-        return str(live.notes.get("a2a", {}).get("context", live.id))
+        return _context(live.id, live.notes)
 
-    def _told(self, live: LiveRun, *, artifacts: bool = True) -> dict[str, Any]:
+    def _told(self, live: LiveRun) -> dict[str, Any]:
         events = (live.log[position] for position in range(live.visible))
-        return task_of(events, live.id, self._context(live), artifacts=artifacts)
+        return task_of(events, live.id, self._context(live))
+
+
+class _Task(NamedTuple):
+    """A task in a list; `log` returns its events."""
+
+    id: str
+    state: State
+    context: str
+    log: Callable[[], Iterable[Event] | Awaitable[Iterable[Event]]]
+
+    async def told(self, *, artifacts: bool) -> dict[str, Any]:
+        """The task as it is by now."""
+        events = self.log()
+        if inspect.isawaitable(events):
+            events = await events
+        return task_of(events, self.id, self.context, artifacts=artifacts)
+
+
+def _context(run: str, notes: Mapping[str, Any]) -> str:
+    return str(notes.get("a2a", {}).get("context", run))
+
+
+def _changed(task: Mapping[str, Any]) -> datetime.datetime:
+    """When a task's state last changed; a queued one has not changed yet."""
+    told = task["status"].get("timestamp")
+    return datetime.datetime.min.replace(tzinfo=datetime.UTC) if told is None else _moment(told)
 
 
 def _no_extended_card() -> Refused:

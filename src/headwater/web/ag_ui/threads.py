@@ -42,29 +42,30 @@ class Threads:
     def __init__(self, site: Site) -> None:
         self._manager = site.manager
         self._actions = Actions(site.manager, site.on_disconnect)
-        self._latest = Latest(site.manager, site.limits.threads)
+        self._latest = Latest(site.manager, "ag-ui", site.limits.threads)
 
     async def answer(self, agent: str | None, body: Mapping[str, Any], caller: str | None) -> Answer:
         """Starts the requested run, or resumes a run with the request's answers. Raises Problem."""
         asked = asked_of_client(body)
         member = self._manager.member(agent)
         thread = (caller, member.name, asked.thread)
-        going = self._latest.get(thread)
+        going = await self._latest.get(thread)
         if asked.resume:
             return self._resumed(going, asked, caller)
         if going is not None and not going.over:
             if going.state == "waiting":
                 return _says_again(going, asked)
             await _free(going)
-            if self._latest.get(thread) is not going:
+            if await self._latest.get(thread) is not going:
                 raise _busy()
         warnings, options = _offered(member, asked)
-        live = self._manager.start(
+        live = await self._manager.begin(
             agent,
             asked.task,
             owner=caller,
             on_disconnect=self._actions.then(None, GRACE),
             history=asked.history,
+            conversation=self._latest.named(thread),
             **options,
         )
         self._latest.put(thread, live)

@@ -34,19 +34,24 @@ class Chats:
     def __init__(self, site: Site) -> None:
         self._manager = site.manager
         self._actions = Actions(site.manager, site.on_disconnect)
-        self._latest = Latest(site.manager, site.limits.threads)
+        self._latest = Latest(site.manager, "ai-sdk", site.limits.threads)
 
-    def answer(self, agent: str | None, body: Mapping[str, Any], caller: str | None) -> Answer:
+    async def answer(self, agent: str | None, body: Mapping[str, Any], caller: str | None) -> Answer:
         """Starts a run for a chat's message, or resumes one with people's approvals. Raises Problem."""
         chat = asked_of_chat(body)
-        going = self._latest.get((caller, chat.id))
+        going = await self._latest.get((caller, chat.id))
         if chat.approved:
             return self._goes_on(going, chat, caller)
         if going is not None and not going.over:
             said = "The last message of this chat is still being answered."
             raise Problem("thread_busy", said, hint="Wait for the answer, or stop it.")
-        live = self._manager.start(
-            agent, chat.task, owner=caller, on_disconnect=self._actions.then(None, GRACE), history=chat.history
+        live = await self._manager.begin(
+            agent,
+            chat.task,
+            owner=caller,
+            on_disconnect=self._actions.then(None, GRACE),
+            history=chat.history,
+            conversation=self._latest.named((caller, chat.id)),
         )
         self._latest.put((caller, chat.id), live)
         return Answer(live)
@@ -63,16 +68,16 @@ class Chats:
         live.on_disconnect = self._actions.then(None, GRACE)
         return Answer(live, waited, waited + 1)
 
-    def going(self, chat: str, caller: str | None) -> Answer | None:
-        """Returns the active answer of a chat, from its start; None if there is none."""
-        live = self._latest.get((caller, chat))
+    async def going(self, chat: str, caller: str | None) -> Answer | None:
+        """Returns the active answer of a chat, from its start; None if there is none. Raises Problem."""
+        live = await self._latest.get((caller, chat))
         if live is None or live.over:
             return None
         return Answer(live, 0, max(1, _waits(live) + (0 if live.state == "waiting" else 1)))
 
-    def stop(self, chat: str, caller: str | None) -> None:
-        """Stops the active answer of a chat."""
-        live = self._latest.get((caller, chat))
+    async def stop(self, chat: str, caller: str | None) -> None:
+        """Stops the active answer of a chat. Raises Problem."""
+        live = await self._latest.get((caller, chat))
         if live is not None:
             live.cancel()
 

@@ -47,12 +47,12 @@ class AISDKRoutes:
         version = version_of(request.query_params.get("v"))
         body = parsed(await self._site.body(request))
         self._manager.check_readers()
-        return self._told(version, self._chats.answer(request.path_params.get("agent"), body, caller))
+        return self._told(version, await self._chats.answer(request.path_params.get("agent"), body, caller))
 
     async def resume(self, request: Request, caller: str | None) -> Response:
         """Streams the active answer of a chat from its start; 204 if there is none."""
         version = version_of(request.query_params.get("v"))
-        answer = self._chats.going(request.path_params["chat"], caller)
+        answer = await self._chats.going(request.path_params["chat"], caller)
         if answer is None:
             return Response(status_code=204)
         self._manager.check_readers()
@@ -61,7 +61,7 @@ class AISDKRoutes:
     async def stop(self, request: Request, caller: str | None) -> Response:
         """Stops the active answer of a chat; closing the stream only disconnects."""
         await self._site.body(request)
-        self._chats.stop(request.path_params["chat"], caller)
+        await self._chats.stop(request.path_params["chat"], caller)
         return Response(status_code=204)
 
     def _told(self, version: Version, answer: Answer) -> Response:

@@ -60,7 +60,7 @@ class ChatTalk(SocketTalk):
                     answer.live.cancel()
             case "resume":
                 chat = asked.get("id")
-                answer = self._chats.going(chat, self.caller) if isinstance(chat, str) else None
+                answer = await self._chats.going(chat, self.caller) if isinstance(chat, str) else None
                 if answer is None:
                     await self.send({"type": "no-active", "requestId": number})
                 else:
@@ -71,7 +71,7 @@ class ChatTalk(SocketTalk):
                 if agent is not None and not isinstance(agent, str):
                     raise Problem("bad_request", "body.agent must be the name of an agent.")
                 self.check_room()
-                await self._begin(number, self._chats.answer(agent, asked, self.caller))
+                await self._begin(number, await self._chats.answer(agent, asked, self.caller))
             case _:
                 raise Problem("bad_request", "The type is unknown.", hint="Use send, resume or abort.")
 

@@ -29,6 +29,7 @@ from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
 from headwater.web.runs.latest import PATIENCE
 from headwater.web.runs.live_run import LiveRun, Reading
+from headwater.web.runs.manager import NOW
 
 __all__ = ("ASKING", "Asking", "Calls", "server_of")
 
@@ -76,7 +77,7 @@ class Calls:
         assert ctx.request is not None
         asking: Asking = ctx.request.scope[ASKING]
         try:
-            live, position = self._run(tool, params, asking.caller)
+            live, position = await self._run(tool, params, asking.caller)
         except Problem as problem:
             return _failed(_words(problem))
         try:
@@ -100,11 +101,11 @@ class Calls:
             call.close()
             self._manager.leave(reading)
 
-    def _run(self, tool: Offered, params: types.CallToolRequestParams, caller: str | None) -> tuple[LiveRun, int]:
+    async def _run(self, tool: Offered, params: types.CallToolRequestParams, caller: str | None) -> tuple[LiveRun, int]:
         """Returns the run of a call and the position from which to read it. Raises Problem."""
         self._manager.check_readers()
         if params.request_state is not None:
-            live, position = self._asked_before(params.request_state, caller)
+            live, position = await self._asked_before(params.request_state, caller)
             if live.agent != tool.member:
                 raise Problem("unknown_run", f"The run {live.id} is not one of {tool.member}.")
             return live, position
@@ -112,12 +113,12 @@ class Calls:
         task = given.get("input")
         if not isinstance(task, str) or len(given) != 1:
             raise Problem("bad_request", f"{tool.name} takes one argument.", hint='Send {"input": "…"}.')
-        return self._manager.start(tool.member, task, owner=caller), 0
+        return await self._manager.begin(tool.member, task, owner=caller), 0
 
-    def _asked_before(self, state: str, caller: str | None) -> tuple[LiveRun, int]:
+    async def _asked_before(self, state: str, caller: str | None) -> tuple[LiveRun, int]:
         """Returns the run that a call resumes. Only the caller's own runs are found, so its id needs no signature."""
         run, _, position = state.partition(":")
-        live = self._manager.get(run, caller)
+        live = await self._manager.find(run, caller, position=NOW)
         if not (position.isascii() and position.isdigit() and int(position[:15]) <= live.visible):
             raise Problem("bad_position", "The requestState is not from this server.", hint="Send it back unchanged.")
         return live, int(position[:15])

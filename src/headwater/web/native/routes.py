@@ -97,9 +97,9 @@ class NativeRoutes:
             self.manager.check_readers()
         live = self.actions.start(asked, caller, "cancel" if wire is TEXT else "continue")
         place = f"{request.url.path.rstrip('/')}/{live.id}"
+        await self.manager.stored(live)
         if wire is not None:
             return StreamAnswer(self.manager, live, wire, headers={"location": place})
-        await self.manager.stored(live)
         begun = {"run_id": live.id, "agent": live.agent, "events": f"{place}/events", "state": live.state}
         return json_answer(begun, 201, {"location": place})
 

@@ -26,6 +26,7 @@ from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
 from headwater.web.runs.latest import answered_before_its_end
 from headwater.web.runs.live_run import LiveRun
+from headwater.web.runs.manager import NOW
 from headwater.web.runs.waiting import run_to_its_end
 from headwater.web.wires.wire import Wire
 
@@ -110,6 +111,7 @@ class OpenAIRoutes:
             history=asked.history,
             keep=keep,
             led=asked.stream and not keep,
+            notes={"responses": told} if (told := _told(asked)) else None,
             **self.options(member, asked),
         )
 
@@ -119,11 +121,12 @@ class OpenAIRoutes:
         """Answers with a chat completion, streamed if requested."""
         asked = self.asked(parsed(await self._site.body(request)), responses=False)
         live = self.begin(asked, caller, keep=not self.bare)
+        await self.manager.stored(live)
         if asked.stream:
             return self.streamed(live, chat_wire(asked.model, usage=asked.usage, bare=self.bare))
         if not await run_to_its_end(self.manager, live, request):
             return Response(status_code=499)  # nobody reads it
-        if live.needs_answers:
+        if await self.manager.needs_answers(live):
             return _waits(live)
         return self.whole(live, completion(live.log, asked.model, bare=self.bare))
 
@@ -133,30 +136,32 @@ class OpenAIRoutes:
         """Answers with a response, streamed or in the background if requested."""
         asked = self.asked(parsed(await self._site.body(request)), responses=True)
         if asked.previous is not None:
-            asked = asked._replace(history=(*self._said_before(asked.previous, caller), *asked.history))
-        live = self.begin(asked, caller, keep=True)
+            asked = asked._replace(history=(*await self._said_before(asked.previous, caller), *asked.history))
         told = _told(asked)
-        live.notes["responses"] = told
+        live = self.begin(asked, caller, keep=True)
+        await self.manager.stored(live)
         if asked.stream:
             return self.streamed(live, responses_wire(asked.model, bare=self.bare, **told))
         if not asked.background and not await run_to_its_end(self.manager, live, request):
             return Response(status_code=499)  # nobody reads it
-        if live.needs_answers and not asked.background:
+        if not asked.background and await self.manager.needs_answers(live):
             return _waits(live)
         return self.whole(live, await self._so_far(live))
 
-    def _said_before(self, previous: str, caller: str | None) -> tuple[Any, ...]:
-        live = self._response(previous, caller, param="previous_response_id")
+    async def _said_before(self, previous: str, caller: str | None) -> tuple[Any, ...]:
+        live = await self._response(previous, caller, param="previous_response_id")
         if not live.over:
             said = f"The response {previous} is still in progress."
             raise Problem("bad_request", said, hint="Wait for it.", param="previous_response_id")
         response = live.response
         return () if response is None else tuple(getattr(response, "messages", ()))
 
-    def _response(self, response: str, caller: str | None, *, param: str | None = None) -> LiveRun:
+    async def _response(self, response: str, caller: str | None, *, param: str | None = None) -> LiveRun:
         try:
-            return self.manager.get(run_id(response), caller)
-        except Problem:
+            return await self.manager.find(run_id(response), caller, position=NOW)
+        except Problem as problem:
+            if problem.code != "unknown_run":
+                raise
             said = f"There is no response {response!r}."
             hint = "Responses are kept for a limited time after they end."
             raise Problem("unknown_run", said, hint=hint, param=param) from None
@@ -169,7 +174,7 @@ class OpenAIRoutes:
 
     async def retrieve(self, request: Request, caller: str | None) -> Response:
         """Returns a response so far, or streams its events after a given one."""
-        live = self._response(request.path_params["id"], caller)
+        live = await self._response(request.path_params["id"], caller)
         query = request.query_params
         if query.get("stream") != "true":
             return json_answer(await self._so_far(live), 200, {"headwater-run": live.id})
@@ -182,7 +187,7 @@ class OpenAIRoutes:
     async def cancel(self, request: Request, caller: str | None) -> Response:
         """Stops a response; answers after it has stopped."""
         await self._site.body(request)
-        live = self._response(request.path_params["id"], caller)
+        live = await self._response(request.path_params["id"], caller)
         live.cancel()
         await asyncio.wait({live.task})
         return json_answer(await self._so_far(live), 200, {"headwater-run": live.id})
@@ -193,7 +198,7 @@ class _Streamed(StreamAnswer):
 
     async def ends(self, send: Send) -> bool:
         """See the base class."""
-        if not self.live.needs_answers:
+        if not await self._manager.needs_answers(self.live):
             return False
         frames_of = self._wire.make()
         for event in self.live.log:

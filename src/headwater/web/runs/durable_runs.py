@@ -7,10 +7,14 @@ The caller's name is stored as the label `owner`. Owns what is stored of a reque
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from headwater.durable.drive import whole_log
 from headwater.durable.followed import Followed
 from headwater.durable.home import Home, home_of
 from headwater.durable.start import request_of, store
@@ -19,12 +23,19 @@ from headwater.events import Event
 from headwater.events.messages import Message
 from headwater.journal.opening import check_url
 from headwater.journal.run_log import Request, RunInfo
+from headwater.journal.wording import check_request
 from headwater.web.problems import Problem
 
 __all__ = ("DurableRuns", "Submitted")
 
 OWNER = "owner"
 """The label with the caller's name; anonymous callers have none."""
+
+NOTES = "notes"
+"""The label with what a wire noted of the request, as JSON, so that every server repeats it."""
+
+CONVERSATION = "conversation"
+"""The label with the name of a client's conversation, by which every server finds its last run."""
 
 
 class Submitted(Followed):
@@ -66,10 +77,17 @@ class DurableRuns:
         owner: str | None,
         thread: str | None,
         history: Sequence[Message] = (),
+        notes: Mapping[str, Any] | None = None,
+        conversation: Sequence[str] | None = None,
         options: Mapping[str, Any],
     ) -> Submitted:
         """Returns a new run, which is stored when it is read. Raises ConfigurationError for what cannot be stored."""
         others = dict(options)
+        labels = {} if owner is None else {OWNER: owner}
+        if notes:
+            labels[NOTES] = msgspec.json.encode(notes).decode()
+        if conversation is not None:
+            labels[CONVERSATION] = _name(conversation)
         request = request_of(
             self.home,
             member,
@@ -77,11 +95,13 @@ class DurableRuns:
             context=others.pop("context", None),
             history=history,
             thread=None if thread is None else "/".join((owner or "", member.name, thread)),
-            labels={} if owner is None else {OWNER: owner},
+            labels=labels,
             keep=getattr(member, "keep", None),
             options=others,
         )
-        return Submitted(self.home, request)
+        run = Submitted(self.home, request)
+        check_request(run.id, request, None)
+        return run
 
     async def find(self, id: str, owner: str | None) -> tuple[RunInfo, Followed]:
         """Returns the owner's run with that id. Raises Problem, the same for another owner's run as for no run."""
@@ -89,6 +109,24 @@ class DurableRuns:
         if info is None or info.request.labels.get(OWNER) != owner:
             raise Problem("unknown_run", "There is no such run.", hint="Check the id; a run may have been deleted.")
         return info, Followed(self.home, id)
+
+    def notes_of(self, info: RunInfo) -> dict[str, Any]:
+        """Returns the notes with which a server started the run."""
+        noted: dict[str, Any] = msgspec.json.decode(info.request.labels.get(NOTES, "{}"))
+        return noted
+
+    async def latest(self, owner: str | None, conversation: Sequence[str]) -> RunInfo | None:
+        """Returns the owner's last run of the conversation. Raises Problem."""
+        labels = {CONVERSATION: _name(conversation)}
+        found = await self.listed(owner, agent=None, state=None, before=None, limit=1, labels=labels)
+        return found[0] if found else None
+
+    async def log_of(self, id: str) -> list[Event]:
+        """Returns the stored events of the run. Raises Problem."""
+        try:
+            return await whole_log(await self.home.log(), id)
+        except HeadwaterError as error:
+            raise unavailable(error) from error
 
     async def info(self, id: str) -> RunInfo | None:
         """Returns what the journal knows of the run; None for an unknown one. Raises Problem."""
@@ -100,7 +138,14 @@ class DurableRuns:
             raise unavailable(error) from error
 
     async def listed(
-        self, owner: str | None, *, agent: str | None, state: Any, before: str | None, limit: int
+        self,
+        owner: str | None,
+        *,
+        agent: str | None,
+        state: Any,
+        before: str | None,
+        limit: int,
+        labels: Mapping[str, str] | None = None,
     ) -> list[RunInfo]:
         """Returns the owner's runs, newest first. Raises Problem."""
         try:
@@ -108,13 +153,18 @@ class DurableRuns:
             found = await log.runs(
                 states=() if state is None else (state,),
                 agent=agent,
-                labels={} if owner is None else {OWNER: owner},
+                labels={**(labels or {}), **({} if owner is None else {OWNER: owner})},
                 before=before,
                 limit=limit,
             )
         except HeadwaterError as error:
             raise unavailable(error) from error
         return [info for info in found if info.request.labels.get(OWNER) == owner]
+
+
+def _name(conversation: Sequence[str]) -> str:
+    """Returns the conversation as a label. A label is short; a client's id may be of any length."""
+    return hashlib.sha256(msgspec.json.encode(conversation)).hexdigest()
 
 
 def unavailable(error: BaseException) -> Problem:

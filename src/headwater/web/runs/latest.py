@@ -1,17 +1,20 @@
 """The last run of each conversation that a client names by its own id, and its grace period after a disconnect.
 
+With a journal the conversation is stored with its runs, so that every server finds the last one.
+
 Owns the limit on the number of conversations. It holds ids and must never hold a log: the manager owns those.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from typing import Final, TypeAlias
 
 from headwater.web.limits import WORK_SECONDS
 from headwater.web.problems import Problem
 from headwater.web.runs.live_run import LiveRun
-from headwater.web.runs.manager import Manager
+from headwater.web.runs.manager import NOW, Manager
 
 __all__ = ("GRACE", "PATIENCE", "Conversation", "Latest", "answered_before_its_end", "told_to_the_end")
 
@@ -26,19 +29,31 @@ Conversation: TypeAlias = tuple[str | None, ...]
 
 
 class Latest:
-    """The last run of each conversation; beyond `most`, the least recently used is dropped."""
+    """The last run of each conversation of a wire; beyond `most`, the least recently used is dropped."""
 
-    def __init__(self, manager: Manager, most: int) -> None:
+    def __init__(self, manager: Manager, wire: str, most: int) -> None:
+        self._wire = wire
         self._manager = manager
         self._most = most
         self._known: OrderedDict[Conversation, str] = OrderedDict()
 
-    def get(self, conversation: Conversation) -> LiveRun | None:
-        """Returns the last run of the conversation, if it is still known."""
-        try:
-            return self._manager.get(self._known.get(conversation, ""), conversation[0])
-        except Problem:
-            return None
+    async def get(self, conversation: Conversation) -> LiveRun | None:
+        """Returns the last run of the conversation, if it is still known; with a journal, on whichever server it
+        was started. Raises Problem."""
+        live: LiveRun | None = None
+        with contextlib.suppress(Problem):
+            live = self._manager.get(self._known.get(conversation, ""), conversation[0])
+        durable = self._manager.durable
+        if durable is None or (live is not None and not live.over):
+            return live
+        info = await durable.latest(conversation[0], self.named(conversation))
+        if info is None or (live is not None and info.run == live.id):
+            return live
+        return await self._manager.find(info.run, conversation[0], position=NOW)
+
+    def named(self, conversation: Conversation) -> tuple[str, ...]:
+        """Returns the name of the conversation, for `Manager.start`."""
+        return (self._wire, *(str(part) for part in conversation[1:]))
 
     def put(self, conversation: Conversation, live: LiveRun) -> None:
         """Makes the run the last one of the conversation."""

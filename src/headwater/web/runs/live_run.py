@@ -35,6 +35,9 @@ seconds without a reader.
 EVENTS_AT_ONCE: Final = 1_000
 """Events that a late reader processes before it yields to other tasks: a few milliseconds of work."""
 
+FOLLOWED_SECONDS: Final = 30.0
+"""Seconds for which a run that is driven elsewhere is read without readers: time for one to come, or to come back."""
+
 State: TypeAlias = Literal["queued", "running", "waiting", "finished", "failed", "cancelled"]
 
 
@@ -67,7 +70,7 @@ class LiveRun:
         self.started_at = time.time()
         """Unix seconds."""
         self.notes: dict[str, dict[str, Any]] = {}
-        """Request fields that a wire repeats in its responses, by the wire's name."""
+        """Request fields that a wire repeats in its responses, by the wire's name; set them with `Manager.start`."""
         self.log = KeptLog()
         self.visible = 0
         """The number of events that readers may see."""
@@ -92,6 +95,7 @@ class LiveRun:
         self.task: asyncio.Future[None] = self._loop.create_future() if led else self._begin_driving(run)
         """Done when the run is done."""
         self._led = led
+        self._let_go_soon()
         self._rest: asyncio.Task[None] | None = None
         """The task that finishes a run whose leader has disconnected."""
 
@@ -207,13 +211,15 @@ class LiveRun:
 
     @property
     def needs_answers(self) -> bool:
-        """Whether the run waits for people, and only a client can answer."""
-        return self._run is not None and self._run.waiting and bool(self._run.people.unattended)
+        """Whether the run waits for people, and only a client can answer; see also `Manager.needs_answers`."""
+        return self._run is not None and self._run.waiting and bool(self.unattended)
 
     @property
     def unattended(self) -> tuple[Question, ...]:
-        """The open questions, if the run has no approver for any of them: only a client can answer."""
-        return self._run.people.unattended if self._run is not None else ()
+        """The open questions, if the run has no approver for any of them, as far as is known here."""
+        if self._run is None:
+            return ()
+        return self._run.people.pending if self.followed else self._run.people.unattended
 
     @property
     def run(self) -> Run | None:
@@ -266,7 +272,10 @@ class LiveRun:
         if self.leader is reading and self._run is not None:
             self._run.cancel("left")
             self._rest = self._begin_driving(self._run)  # the run continues, or finishes, without a reader
-        if self.readings or self._run is None or self.followed or self.on_disconnect == "continue":
+        if self.readings or self._run is None:
+            return
+        if self.followed or self.on_disconnect == "continue":
+            self._let_go_soon()
             return
         if self.on_disconnect == "cancel":
             self._run.cancel("left")
@@ -274,6 +283,11 @@ class LiveRun:
             # People need longer than a reader who reconnects.
             seconds = max(self.on_disconnect, WORK_SECONDS) if self._run.waiting else self.on_disconnect
             self._grace = self._loop.call_later(seconds, self.cancel, "left")
+
+    def _let_go_soon(self) -> None:
+        """Stops to read a run that is driven elsewhere, unless a reader comes: it is found in the journal again."""
+        if self.followed and self._grace is None:
+            self._grace = self._loop.call_later(FOLLOWED_SECONDS, self.cancel, "shutdown")
 
     async def reaches(self, position: int) -> None:
         """Waits until that many events are visible, or the run is over."""

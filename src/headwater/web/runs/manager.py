@@ -7,9 +7,10 @@ never handle what a run does, which is the run's, or how requests and output loo
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from headwater.agents.agent import Agent
 from headwater.agents.runnable import Runnable
@@ -32,10 +33,16 @@ if TYPE_CHECKING:
     from headwater.durable.followed import Followed
     from headwater.web.runs.durable_runs import DurableRuns
 
-__all__ = ("Manager", "checked_members", "checked_on_disconnect")
+__all__ = ("NOW", "ConversationName", "Manager", "checked_members", "checked_on_disconnect")
 
-_Conversation: TypeAlias = tuple[str | None, str, str]
+_Talk: TypeAlias = tuple[str | None, str, str]
 """The owner, the agent, and the owner's id of the conversation."""
+
+ConversationName: TypeAlias = tuple[str, ...]
+"""A wire, and its client's names of the conversation."""
+
+NOW: Final = sys.maxsize
+"""The position of everything that is stored now, for `find`."""
 
 
 class Manager:
@@ -63,9 +70,9 @@ class Manager:
         self._kept: OrderedDict[str, tuple[LiveRun, float]] = OrderedDict()
         """Ended runs with the loop time of their end, oldest first."""
         self._kept_bytes = 0
-        self._threads: OrderedDict[_Conversation, Thread] = OrderedDict()
+        self._threads: OrderedDict[_Talk, Thread] = OrderedDict()
         """Conversations, least recently used first."""
-        self._talking: dict[_Conversation, LiveRun] = {}
+        self._talking: dict[_Talk, LiveRun] = {}
         """Conversations with an active run."""
         self._readings: set[Reading] = set()
         self._tick: asyncio.TimerHandle | None = None
@@ -84,10 +91,13 @@ class Manager:
         history: Sequence[Message] = (),
         keep: bool = True,
         led: bool = False,
+        notes: Mapping[str, Any] | None = None,
+        conversation: ConversationName | None = None,
         **options: Any,
     ) -> LiveRun:
         """Starts a run. `options` are passed to the member's `run_stream`. `keep` sets whether the log is kept for a
-        while after the end. With `led`, the run's only reader pulls it, and a disconnect ends it.
+        while after the end. With `led`, the run's only reader pulls it, and a disconnect ends it. `notes` become those
+        of the run, `conversation` is the client's, as for `latest`.
 
         Raises Problem if it cannot start: unknown_agent, too_many_runs, shutting_down, thread_busy, bad_request and
         not_configured.
@@ -95,12 +105,22 @@ class Manager:
         member = self.member(agent)
         self._check_room(owner)
         if self.durable is not None:
-            return self._submit(self.durable, member, task, owner=owner, thread=thread, history=history, **options)
-        conversation = None
+            return self._submit(
+                self.durable,
+                member,
+                task,
+                owner=owner,
+                thread=thread,
+                history=history,
+                notes=notes or {},
+                conversation=conversation,
+                **options,
+            )
+        talk: _Talk | None = None
         if isinstance(member, Agent):
             if thread is not None:
-                conversation = (owner, member.name, thread)
-                options["thread"] = self._thread(conversation)
+                talk = (owner, member.name, thread)
+                options["thread"] = self._thread(talk)
             elif history:
                 options["history"] = tuple(history)
         elif thread is not None:
@@ -120,9 +140,16 @@ class Manager:
             ended=self._ended if keep else self._forgotten,
             led=led,
         )
+        live.notes.update(notes or {})
         self._going[live.id] = live
-        if conversation is not None:
-            self._talking[conversation] = live
+        if talk is not None:
+            self._talking[talk] = live
+        return live
+
+    async def begin(self, agent: str | None, task: Sequence[Message] | str, **options: Any) -> LiveRun:
+        """Starts a run like `start`, and waits until every server finds it. Raises Problem, also not_stored."""
+        live = self.start(agent, task, **options)
+        await self.stored(live)
         return live
 
     def _submit(
@@ -134,6 +161,8 @@ class Manager:
         owner: str | None,
         thread: str | None,
         history: Sequence[Message],
+        notes: Mapping[str, Any],
+        conversation: ConversationName | None,
         **options: Any,
     ) -> LiveRun:
         """Starts a run of the journal, which continues without readers."""
@@ -143,13 +172,23 @@ class Manager:
                 raise Problem("bad_request", f"{member.name!r} does not keep conversations.", hint="Leave out thread.")
             said, history = [*history, *said], ()
         try:
-            run = durable.submit(member, said, owner=owner, thread=thread, history=history, options=options)
+            run = durable.submit(
+                member,
+                said,
+                owner=owner,
+                thread=thread,
+                history=history,
+                notes=notes,
+                conversation=conversation,
+                options=options,
+            )
         except HeadwaterError as error:
             raise Problem("bad_request", error.message, hint=error.hint) from error
-        return self._follow(run, member.name, owner)
+        return self._follow(run, member.name, owner, notes)
 
-    def _follow(self, run: Followed, agent: str, owner: str | None) -> LiveRun:
+    def _follow(self, run: Followed, agent: str, owner: str | None, notes: Mapping[str, Any]) -> LiveRun:
         live = LiveRun(run, agent=agent, owner=owner, on_disconnect="continue", limits=self.limits, ended=self._ended)
+        live.notes.update(notes)
         self._going[live.id] = live
         return live
 
@@ -168,7 +207,7 @@ class Manager:
         """Returns the owner's run with that id, also one of the journal that was started elsewhere.
 
         A run that is read from the journal has caught up with what was stored, if `position` lies past what is
-        visible here. Raises Problem, the same for another owner's run as for no run.
+        visible here (`NOW`: with everything). Raises Problem, the same for another owner's run as for no run.
         """
         durable = self.durable
         try:
@@ -177,13 +216,20 @@ class Manager:
             if durable is None:
                 raise
             info, run = await durable.find(id, owner)
-            live = self._going.get(id) or self._follow(run, info.request.agent, owner)
+            live = self._going.get(id) or self._follow(run, info.request.agent, owner, durable.notes_of(info))
             live.started_at = info.created_at
             await live.reaches(info.end)
         if durable is not None and live.followed and position > live.visible:
             there = await durable.info(id)
             await live.reaches(min(position, there.end if there is not None else 0))
         return live
+
+    async def needs_answers(self, live: LiveRun) -> bool:
+        """Whether the run waits for people, and only a client can answer: no approver of its agent does."""
+        if not live.needs_answers or self.durable is None or not live.followed:
+            return live.needs_answers
+        info = await self.durable.info(live.id)
+        return info is not None and info.state == "waiting"  # then the process that drove it has let go of it
 
     def member(self, name: str | None) -> Any:
         """Returns the member with that name; the first one without a name. Raises Problem."""
@@ -204,7 +250,7 @@ class Manager:
             said = f"{limits.runs_of_one} of your runs are active."
             raise Problem("too_many_runs", said, hint="Wait for one to end, or cancel one.", retry_after=5)
 
-    def _thread(self, conversation: _Conversation) -> Thread:
+    def _thread(self, conversation: _Talk) -> Thread:
         if conversation in self._talking:
             said = f"The thread {conversation[-1]!r} has an active run."
             raise Problem("thread_busy", said, hint="Wait for it to end, cancel it, or use another thread.")

@@ -40,7 +40,7 @@ async def run_to_its_end(manager: Manager, live: LiveRun, request: Request) -> b
             pass
 
     async def needed() -> None:
-        while not (live.over or live.needs_answers):
+        while not (live.over or await manager.needs_answers(live)):
             news = live.news()
             try:
                 await news
