@@ -52,11 +52,11 @@ def _end_with_me() -> None:
 
 
 class Postgres:
-    """A server in a folder of its own, with a socket there and a port on loopback."""
+    """A server in a folder of its own below `place`, with a socket there and a port on loopback."""
 
-    def __init__(self, binaries: Path) -> None:
+    def __init__(self, binaries: Path, place: Path = Path("/tmp")) -> None:
         self.binaries = binaries
-        self.folder = Path(tempfile.mkdtemp(prefix="headwater-pg-", dir="/tmp"))
+        self.folder = Path(tempfile.mkdtemp(prefix="headwater-pg-", dir=place))
         self.port = _free_port()
         self._another = _as_another()
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,6 +93,11 @@ class Postgres:
         _until_ready(
             [str(self.binaries / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port), "-d", "postgres"]
         )
+
+    def start_if_stopped(self) -> None:
+        """Start it again if it has stopped by itself."""
+        if self._process is not None and self._process.poll() is not None:
+            self.start()
 
     def kill(self) -> None:
         """Kill the server and every process of it with SIGKILL, as when the machine goes down."""

@@ -2,7 +2,7 @@
 
     python -m tests.system.durable.kills                         # twelve scenarios, every event; prints the table
     python -m tests.system.durable.kills --on procrastinate "parallel tools"
-    python -m tests.system.durable.kills --every 7 --all
+    python -m tests.system.durable.kills --in-turn --all         # one case of each event, of every scenario
 
 For each event of a scenario's log a process is killed before the event is stored, and another after it; where the run
 was delivered and nothing is stored yet, too. Each is done twice: the next process comes to the end, and the next
@@ -74,12 +74,12 @@ class Store:
         return f"run_{self._runs}", folder
 
 
-def cases(size: int, *, every: int = 1) -> Iterator[tuple[Death, ...]]:
-    """The deaths of a run with so many events; of each so-many-th one, where that is said, one of its four cases."""
+def cases(size: int, *, every: int = 1, in_turn: bool = True) -> Iterator[tuple[Death, ...]]:
+    """The deaths of a run with so many events, at each so-many-th one: one of its four cases `in_turn`, or all."""
     yield (Death(-1),)
     for number, at in enumerate(range(0, size, every)):
         of_one = [*_at_event(size, at)]
-        yield from of_one if every == 1 else [of_one[number % 4]]
+        yield from [of_one[number % 4]] if in_turn else of_one
 
 
 def _at_event(size: int, at: int) -> Iterator[tuple[Death, ...]]:
@@ -136,6 +136,7 @@ def main(arguments: Sequence[str]) -> int:
     """Try the scenarios that are named, or the twelve; print the table."""
     parser = argparse.ArgumentParser(description="Kill processes at every event of their runs.")
     parser.add_argument("--every", type=int, default=1, help="kill at each so-many-th event, once or twice")
+    parser.add_argument("--in-turn", action="store_true", help="at each event one of the four cases, in turn")
     parser.add_argument("--on", choices=GROUNDS, action="append", help="the store and engine; all, unless given")
     parser.add_argument("--all", action="store_true", help="all scenarios, not only twelve")
     parser.add_argument("names", nargs="*", help="the scenarios; twelve, unless given")
@@ -144,7 +145,8 @@ def main(arguments: Sequence[str]) -> int:
     begun, failures, total = time.monotonic(), list[str](), 0
     for ground in asked.on or GROUNDS:
         with tempfile.TemporaryDirectory() as folder:
-            kills, failed = _table(GROUNDS[ground], Store(ground, Path(folder)), names, asked.every)
+            store = Store(ground, Path(folder))
+            kills, failed = _table(GROUNDS[ground], store, names, every=asked.every, in_turn=asked.in_turn)
         total += kills
         failures += failed
     for failure in failures[:40]:
@@ -153,13 +155,13 @@ def main(arguments: Sequence[str]) -> int:
     return bool(failures)
 
 
-def _table(ground: Ground, store: Store, names: Sequence[str], every: int) -> tuple[int, list[str]]:
+def _table(ground: Ground, store: Store, names: Sequence[str], *, every: int, in_turn: bool) -> tuple[int, list[str]]:
     failures, totals = list[str](), [0] * 4
     print(f"{ground.name:<40}{'events':>8}{'killed once':>13}{'killed twice':>14}{'failed':>8}")
     for name in names:
         expected, size = whole(name), len(saved(events_of(name)))
         row = [size, 0, 0, 0]
-        for deaths in cases(size, every=every):
+        for deaths in cases(size, every=every, in_turn=in_turn):
             try:
                 died = check(store, name, deaths, expected)
                 row[died] += died > 0

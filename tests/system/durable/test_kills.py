@@ -40,7 +40,7 @@ def test_a_killed_process_is_replaced_and_the_run_ends_the_same(store: Store, na
 
 
 def test_no_event_is_left_out() -> None:
-    every = [*cases(20)]
+    every = [*cases(20, in_turn=False)]
     assert {(one[0].at, one[0].before, len(one)) for one in every} == {
         (-1, False, 1),
         *((at, before, many) for at in range(20) for before in (True, False) for many in (1, 2)),

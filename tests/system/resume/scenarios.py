@@ -22,7 +22,7 @@ from headwater.workflows import ConcurrentWorkflow, GraphWorkflow, SequentialWor
 from tests.support.streams import always
 from tests.system.resume.people import Attending, People, Saying
 
-__all__ = ("SCENARIOS", "Scenario", "done")
+__all__ = ("SCENARIOS", "Pace", "Scenario", "done")
 
 
 class Done(list[str]):
@@ -72,6 +72,12 @@ async def add(a: int, b: int, ctx: ToolContext[Any]) -> int:
     return a + b
 
 
+class Pace:
+    """Seconds before each piece of an answer, where a run is to last; no event tells of it."""
+
+    seconds = 0.0
+
+
 def by_step(*turns: Any, **more: Any) -> ScriptedModel:
     """A model that gives the turn of the step it is in, counted from the last message of a user."""
 
@@ -81,7 +87,8 @@ def by_step(*turns: Any, **more: Any) -> ScriptedModel:
             if message.role == "user":
                 break
             answers += message.role == "assistant"
-        return turns[min(answers, len(turns) - 1)]
+        pieces = turns[min(answers, len(turns) - 1)]
+        return [one for piece in pieces for one in (Wait(Pace.seconds), piece)] if Pace.seconds else pieces
 
     return ScriptedModel(turn, **more)
 
