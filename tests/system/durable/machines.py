@@ -7,17 +7,18 @@ database alone.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
-import signal
-import subprocess
+import threading
 import time
 from collections.abc import Iterator
-from typing import Final
+from typing import IO, Final
 
 import httpx
 
 from headwater.events import Event, decode
-from tests.cli.commands import started
+from tests.cli.commands import FLAGS, environment
+from tests.support import programs
 from tests.support.paths import ROOT
 from tests.support.served import sent_events
 
@@ -36,38 +37,55 @@ class Machines:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._running: list[programs.Forked] = []
+        self._listening: list[threading.Thread] = []
 
-    def _start(self, *line: str, ready: str) -> tuple[subprocess.Popen[bytes], str]:
-        process = started(*line, env={"HEADWATER_JOURNAL": self.url}, cwd=ROOT)
+    def _start(self, *line: str, ready: str) -> tuple[programs.Forked, str]:
+        hear, tell = os.pipe()
+        with open(os.devnull, "r+b") as nothing:
+            streams = [nothing.fileno(), nothing.fileno(), tell]
+            env = environment(HEADWATER_JOURNAL=self.url)
+            process = programs.fork(["-m", "headwater", *line], env=env, streams=streams, cwd=ROOT, flags=FLAGS)
+        os.close(tell)
         self._running.append(process)
-        assert process.stderr is not None
-        for said in process.stderr:
-            if ready in said.decode():
-                return process, said.decode()
+        told = os.fdopen(hear, encoding="utf-8")
+        for said in told:
+            if ready in said:
+                listening = threading.Thread(target=_listen, args=(told,))
+                listening.start()
+                self._listening.append(listening)
+                return process, said
+        told.close()
         raise AssertionError(f"{line[0]} ended with {process.wait()}")
 
-    def web(self) -> tuple[subprocess.Popen[bytes], str]:
+    def web(self) -> tuple[programs.Forked, str]:
         """Starts a server; returns it and its address."""
         process, said = self._start("serve", *CREW, "--port", "0", ready="serving")
         found = _ADDRESS.search(said)
         assert found is not None, said
         return process, found[1]
 
-    def worker(self, *options: str) -> subprocess.Popen[bytes]:
+    def worker(self, *options: str) -> programs.Forked:
         """Starts a worker."""
         return self._start("worker", *CREW, *options, ready="drives")[0]
 
-    def kill(self, process: subprocess.Popen[bytes]) -> None:
+    def kill(self, process: programs.Forked) -> None:
         """Kills a process as a crash does."""
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
 
     def stop(self) -> None:
         """Ends all."""
         for process in self._running:
             process.kill()
-            process.communicate()
+        for listening in self._listening:
+            listening.join()
+
+
+def _listen(told: IO[str]) -> None:
+    """Take what a process says, so that it never waits for that."""
+    with told:
+        for _ in told:
+            pass
 
 
 class Reader:
