@@ -12,7 +12,7 @@ from headwater.errors import HeadwaterError, JournalUnavailable, RunLost, Thread
 from headwater.events import Event, RunFinished, RunStarted, RunWaiting, TextDelta
 from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import Appended, Batch, Request, RunLog
-from headwater.journal.writer import MAX_UNSTORED, Writer, Writing
+from headwater.journal.writer import MAX_BYTES, MAX_TOGETHER, MAX_UNSTORED, Writer, Writing
 from tests.support.virtual import run_virtual
 
 
@@ -91,6 +91,38 @@ def test_events_during_an_append_of_all_runs_are_the_next_one() -> None:
         assert one.idle
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("runs", "size", "together"),
+    [
+        (2 * MAX_TOGETHER + 1, 1, [1, MAX_TOGETHER, MAX_TOGETHER]),  # the first run does not wait for the others
+        (5, MAX_BYTES // 2, [1, 1, 1, 1, 1]),
+        (5, MAX_BYTES // 4, [1, 3, 1]),
+        (2, 2 * MAX_BYTES, [1, 1]),
+    ],
+)
+def test_much_at_once_is_stored_in_several_appends(runs: int, size: int, together: list[int]) -> None:
+    """A store that answers within its time for a part would never answer for all of it."""
+
+    async def main() -> None:
+        store = Slow()
+
+        async def opened() -> RunLog:
+            return store
+
+        writer = Writer(opened)
+        logs = [await writing(store, f"r{number}", writer=writer) for number in range(runs)]
+        put(logs[0], [text(0, "r0")])
+        await turns()
+        for number, log in enumerate(logs[1:], 1):
+            put(log, [TextDelta(step=1, part=0, text="x" * size, seq=0, time=1.0, run=f"r{number}")])
+        store.open.set()
+        await writer.settle()
+        assert [len(batches) for batches in store.appends] == together
+        assert all(log.idle and log.stored_until == 1 for log in logs)
+
+    run_virtual(main())
 
 
 def test_only_complete_batches_are_stored() -> None:

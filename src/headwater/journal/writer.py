@@ -1,7 +1,8 @@
 """The events of an event loop's runs on their way to the store: grouped by commit, in order, refused or stored.
 
 Theory of operation. A run passes its events to its `Writing` as they are appended, and marks where a batch is complete.
-Only one append runs at a time; the events of all runs that arrive meanwhile are the next one. There is no timer. An
+Only one append runs at a time; the events of all runs that arrive meanwhile are the next one, or the next few if they
+are many. There is no timer. An
 append whose outcome is unknown is repeated: if its batches are already stored under the same name, the store says so;
 if the place is taken by another writer, it refuses them. A run whose batch was refused is driven by another process:
 `lost` is called, and nothing of it is stored any more.
@@ -12,7 +13,7 @@ Owns the events that are not stored yet, and their waiters. It must never decide
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
 from headwater.backends.interrupt import running_loop
@@ -25,6 +26,13 @@ __all__ = ("MAX_UNSTORED", "Begin", "Writer", "Writing")
 
 MAX_UNSTORED: Final = 2_000
 """Events of one run that may wait for the store before the run is held back: a few seconds of the fastest answer."""
+
+MAX_TOGETHER: Final = 256
+"""Batches in one append, each of another run. A store is asked again after some seconds without an answer: an append
+that takes longer than that, because it gathered while the store was slow, would never be stored."""
+
+MAX_BYTES: Final = 4_000_000
+"""Bytes in one append, if it has more than one batch, for the same reason."""
 
 FIRST_PAUSE: Final = 0.05
 """Seconds after which a store that did not answer is asked again; twice as long each further time."""
@@ -275,30 +283,45 @@ class Writer:
             raise asyncio.CancelledError
 
     async def _append(self, log: RunLog, taken: dict[str, Writing], batches: dict[str, Batch]) -> None:
-        for run in [*batches]:
-            writing = taken[run]
+        """Appends as many of these as fit into one append, and removes them."""
+        some: list[Batch] = []
+        for batch in _together(batches.values()):
+            writing = taken[batch.run]
             if writing.begin is not None:
                 try:
                     await writing.begin(log)
                 except JournalUnavailable:
                     raise
                 except HeadwaterError as error:
-                    del batches[run]
+                    del batches[batch.run]
                     writing.refused(error)
-                else:
-                    writing.begin = None
-        if not batches:
+                    continue
+                writing.begin = None
+            some.append(batch)
+        if not some:
             return
         try:
-            outcomes: Sequence[Appended | UnknownRun] = await log.append_many([*batches.values()])
+            outcomes: Sequence[Appended | UnknownRun] = await log.append_many(some)
         except UnknownRun:
-            outcomes = [await _alone(log, batch) for batch in batches.values()]
-        for run, outcome in zip([*batches], outcomes, strict=True):
-            del batches[run]
+            outcomes = [await _alone(log, batch) for batch in some]
+        for batch, outcome in zip(some, outcomes, strict=True):
+            del batches[batch.run]
             if isinstance(outcome, int):
-                taken[run].done(outcome)
+                taken[batch.run].done(outcome)
             else:
-                taken[run].refused(_refused(outcome))
+                taken[batch.run].refused(_refused(outcome))
+
+
+def _together(batches: Iterable[Batch]) -> list[Batch]:
+    """The first of these that fit into one append."""
+    some: list[Batch] = []
+    size = 0
+    for batch in batches:
+        size += sum(map(len, batch.lines))
+        if some and (len(some) == MAX_TOGETHER or size > MAX_BYTES):
+            break
+        some.append(batch)
+    return some
 
 
 _RESUMED: Final = "Its log is complete: read it with headwater.attach(id)."
