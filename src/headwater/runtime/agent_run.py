@@ -35,7 +35,7 @@ from headwater.runtime.ear import EAR, Ear
 from headwater.runtime.hearing import LEAD, Cut, Hearing
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.past import Past, Standing
-from headwater.runtime.pausing import wakes
+from headwater.runtime.pausing import wake, wakes
 from headwater.runtime.shown import as_data, outlined, text_replaced
 from headwater.runtime.view import ViewInfo, seen_by
 from headwater.schema.well_formed import all_well_formed
@@ -331,9 +331,9 @@ class AgentRun(Hearing):
                 await self.stand_by()
             await mux.more()
         if events:
+            if self.waiting or self.at_rest:
+                wake(self, quietly=not any(map(wakes, events)))
             calls.handed_out()
-            if self.waiting and any(map(wakes, events)):
-                self._go_on_working()
             return events
         if calls.handoff is not None:
             return self._do(Signal.HANDED_OFF)
@@ -355,7 +355,8 @@ class AgentRun(Hearing):
         self.stand_still(True)
         return [waits]
 
-    def _go_on_working(self) -> None:
+    def go_on_working(self) -> None:
+        """See `Pausing`."""
         if self.loop.state is State.WAITING:
             self.loop.take(Signal.HEARD)
         self.stand_still(False)

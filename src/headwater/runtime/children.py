@@ -17,7 +17,7 @@ from headwater.events.tree import Node
 from headwater.runtime.abandoned import ends_of, ends_of_abandoned
 from headwater.runtime.backlog import JOINED, SlowReader
 from headwater.runtime.merge import Mux
-from headwater.runtime.pausing import wakes
+from headwater.runtime.pausing import wake, wakes
 from headwater.runtime.people import People
 from headwater.runtime.place import child_started
 from headwater.runtime.run import Run
@@ -64,9 +64,8 @@ class Parent(Run):
             if self.parking and self._rests_below():
                 await self.stand_by()
             await mux.more()
-        self.at_rest = self.at_rest and not events
-        if self.waiting and any(map(wakes, events)):
-            self.stand_still(False)
+        if events and (self.waiting or self.at_rest):
+            wake(self, quietly=not any(map(wakes, events)))
         return events
 
     async def logged(self) -> None:

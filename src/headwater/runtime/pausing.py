@@ -36,7 +36,7 @@ from headwater.runtime.people import Approver, People
 from headwater.runtime.place import Placed
 from headwater.tools.context import earliest
 
-__all__ = ("Pausing", "Stopped", "nobody_answers", "wakes")
+__all__ = ("Pausing", "Stopped", "nobody_answers", "wake", "wakes")
 
 
 class Stopped(Exception):  # internal: only `Run` catches it
@@ -395,6 +395,10 @@ class Pausing(Placed):
         if self._mux is not None:
             self._mux.put([])
 
+    def go_on_working(self) -> None:
+        """It waits for people no more."""
+        self.stand_still(False)
+
     # --- the timeout
 
     def _start_clock(self) -> None:
@@ -447,6 +451,17 @@ def nobody_answers(questions: Sequence[Question]) -> ApprovalNeeded:
         f"The run waits for people, but nobody is there to answer: {waits}.",
         hint="Resume with agent.resume(error.log, approvals={id: True}), pass approver=…, or use run_stream.",
     )
+
+
+def wake(below: Pausing, *, quietly: bool = False) -> None:
+    """Something happened in the run: it does not rest any more, nor do those above, which have yet to read of it.
+
+    Unless it happened `quietly`, they do not wait for people either.
+    """
+    for run in (*below.above, below):
+        run.at_rest = False
+        if run.waiting and not quietly:
+            run.go_on_working()
 
 
 def wakes(event: Event) -> bool:

@@ -32,7 +32,7 @@ from headwater.events.answers import composed
 from headwater.events.response import Response
 from headwater.runtime.context import NOWHERE, CallbackErrors, Origin, drop, in_turn, others_cancel
 from headwater.runtime.ending import CancelledBy, Cause, Ending, Stage
-from headwater.runtime.pausing import Pausing, Stopped, nobody_answers
+from headwater.runtime.pausing import Pausing, Stopped, nobody_answers, wake
 from headwater.runtime.process_hooks import hooks
 
 __all__ = ("Run",)
@@ -395,6 +395,7 @@ class Run(Pausing):
             return []  # its parent ended it while it was waiting
         if self.ending.stage is not Stage.ENDING:
             self._let_go()
+            wake(self)
             self.ending.begin(self._end_events())
             self._log.tick()
         if events := self.ending.next_events():

@@ -365,7 +365,6 @@ class ToolCalls:
     def handed_out(self) -> None:
         """Called when all events were given to the reader."""
         self.run.people.told(self.run.id)
-        self.run.at_rest = False
         self._due += self._tasks
         self._tasks = []
 

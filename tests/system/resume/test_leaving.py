@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import threading
 import time
@@ -27,7 +28,7 @@ from headwater.events import (
     encode,
     tree_response,
 )
-from headwater.events.questions import Answer
+from headwater.events.questions import Answer, Question
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.support.streams import always
@@ -293,6 +294,70 @@ def test_answers_to_child_runs_while_others_are_still_working(deep: bool) -> Non
 
     _, seconds = run_virtual(main())
     assert seconds == pytest.approx(5.0)
+
+
+@tool
+async def ponder(ctx: ToolContext[Any]) -> str:
+    """Ask, then take a second."""
+    said = await ctx.ask("Well?")
+    await asyncio.sleep(1)
+    done.append(f"{ctx.idempotency_key} ponder")
+    return str(said)
+
+
+def _pondering_below() -> Any:
+    """A tool that works on after it has asked, and whose failure ends its run, four runs below the outermost."""
+    model = by_step([Call("ponder")], ["It is done."])
+    inner = Agent(name="inner", tools=[ponder], model=model, tool_errors="raise")
+    flow = SequentialWorkflow([inner], name="flow")
+    boss = Agent(
+        name="boss", tools=[flow.as_tool(name="flow")], model=by_step([Call("flow", {"task": "go"})], ["Done."])
+    )
+    return ConcurrentWorkflow([boss], name="outer")
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_parked_while_an_answer_is_on_its_way_up(fails: bool) -> None:
+    """No run above rests before it has read that the one below works on, or has failed."""
+
+    async def parked_after(turns: int) -> bool:
+        asked, log = asyncio.Event(), list[Event]()
+
+        async def approver(question: Question) -> Answer:
+            await asked.wait()
+            if fails:
+                raise ValueError("Nobody knows.")
+            return Answer(content="Yes.")
+
+        stream = _pondering_below().run_stream("Go.", approver=approver)
+
+        async def answer_and_park() -> None:
+            asked.set()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            stream.park()
+
+        done.clear()
+        with contextlib.suppress(Parked):
+            async for event in stream.events():
+                log.append(event)
+                if isinstance(event, RunWaiting) and len(event.path) == 1:
+                    parking = asyncio.ensure_future(answer_and_park())
+        await parking
+        check_log(log, parked=True)
+        had_ended = any(isinstance(event, ToolFinished) and event.name == "ponder" for event in log)
+        again = _pondering_below().resume(_saved(log), approver=lambda question: "Yes.")
+        whole = [*_saved(log), *[event async for event in again.events()]]
+        check_log(whole)
+        assert again.response.to_dict() == {"boss": "Done."}
+        assert len(done) == (0 if had_ended and fails else 1)
+        return len(whole) > len(log)
+
+    async def main() -> None:
+        parked = [await parked_after(turns) for turns in range(10)]
+        assert sum(parked) > 5
+
+    run_virtual(main())
 
 
 def _steps_below() -> Any:
