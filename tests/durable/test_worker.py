@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from headwater.durable import drive as drives
 from headwater.durable import home as homes
 from headwater.durable.home import home_of
 from headwater.durable.run_ref import RunRef
@@ -17,10 +18,11 @@ from headwater.errors import ConfigurationError
 from headwater.events import RunCancelled, RunFailed
 from headwater.events.messages import Message
 from headwater.journal.postgres.store import upgrade_postgres
-from tests.journal.postgres.databases import execute, until
+from tests.journal.postgres.databases import execute, name_of, until
 from tests.support.crew import sleeper
 from tests.support.places import stored
 from tests.support.postgres import running_postgres
+from tests.support.proxy import Proxy
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -118,6 +120,30 @@ def test_what_takes_too_long_is_passed_on_and_not_cancelled(url: str, how: str) 
         assert await execute(url, waiting) == [(ref.id,)]
 
     asyncio.run(main())
+
+
+def test_it_stops_while_the_journal_does_not_answer(
+    url: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drives, "LAST_SECONDS", 0.1)
+
+    async def main() -> None:
+        async with Proxy(running_postgres().port) as proxy:
+            through = running_postgres().url(name_of(url), proxy.port)
+            worker = Working(through, grace=0.0)
+            await worker.ready.wait()
+            ref = await submit(url, "1000")
+            await runs(url, ref)
+            proxy.loses = lambda: True
+            worker.stopping.set()
+            assert await worker.task == 0
+            proxy.loses = lambda: False
+            homes._homes.pop(through).stop()
+        log = await home_of(url).log()
+        assert (await log.info(ref.id)).state == "running"
+
+    asyncio.run(main())
+    assert "Active runs continue elsewhere" in caplog.text
 
 
 def test_it_needs_a_journal_with_a_queue() -> None:

@@ -192,6 +192,34 @@ def test_an_append_whose_outcome_is_unknown_is_settled(stored_first: bool) -> No
     run_virtual(main())
 
 
+def test_an_abandoned_run_is_not_stored_later_and_others_are() -> None:
+    async def main() -> None:
+        store = Slow()
+        store.open.set()
+        store.fails = [False] * 20
+
+        async def opened() -> RunLog:
+            return store
+
+        writer = Writer(opened)
+        one, two = await writing(store, "one", writer=writer), await writing(store, "two", writer=writer)
+        put(one, [text(0, "one")])
+        put(two, [text(0, "two")])
+        await turns()
+        one.refused(RunLost("The journal does not answer."))
+        await asyncio.sleep(3600.0)
+        assert ((await store.info("one")).end, (await store.info("two")).end) == (0, 1)
+
+        store.fails = [False] * 10**6
+        put(two, [text(1, "two")])
+        await turns()
+        two.refused(RunLost("The journal does not answer."))
+        async with asyncio.timeout(60.0):
+            await writer.settle()
+
+    run_virtual(main())
+
+
 def test_a_run_that_another_drives_is_lost_and_nothing_of_it_is_stored() -> None:
     async def main() -> None:
         store, lost = Slow(), list[HeadwaterError]()

@@ -7,6 +7,7 @@ rest is abandoned and submitted again, for another worker.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -14,15 +15,18 @@ import msgspec
 
 from headwater.durable.drive import Drivable
 from headwater.durable.home import home_of
-from headwater.errors import ConfigurationError
+from headwater.errors import ConfigurationError, JournalUnavailable
 from headwater.journal.addresses import shown
 from headwater.journal.opening import check_url, need
+from headwater.journal.run_log import RunLog
 from headwater.version import __version__
 
 if TYPE_CHECKING:
     from headwater.journal.engines.procrastinate import Procrastinate
 
 __all__ = ("check_queue", "work")
+
+_logger = logging.getLogger("headwater.journal")
 
 
 def check_queue(url: str) -> None:
@@ -48,7 +52,8 @@ async def work(
 ) -> int:
     """Drives runs until `stopping` is set, and then for at most `grace` seconds, or until `hurry` is set.
 
-    `started` is called with the worker's id. Returns how many runs were abandoned. Raises ConfigurationError,
+    `started` is called with the worker's id. Returns how many runs were passed on. While the journal does not answer,
+    none are: others find them once this worker has no heartbeat. Raises ConfigurationError,
     JournalMismatch, and JournalUnavailable if the journal does not answer at the start.
     """
     from headwater.journal.engines.procrastinate import Procrastinate
@@ -78,17 +83,26 @@ async def work(
         await _drained(queue, grace, hurry)
         await serving
         await station.writer.settle()
-        left = await log.runs(states=("running",), owner=station.worker, limit=1000)
         station.claims = False  # it sends no more heartbeats
-        await log.forget(station.worker)
-        for run in left:
-            await queue.submit(run.run, queue=run.request.queue, priority=run.request.priority)
-        return len(left)
+        try:
+            return await _passed_on(log, queue, station.worker)
+        except JournalUnavailable as error:
+            _logger.warning("Active runs continue elsewhere, once this worker has no heartbeat: %s", error.message)
+            return 0
     finally:
         told.cancel()
         serving.cancel()
         await asyncio.wait([told, serving])
         await queue.close()
+
+
+async def _passed_on(log: RunLog, queue: Procrastinate, worker: str) -> int:
+    """Submits what the worker has not ended, for others. Returns how many runs. Raises JournalUnavailable."""
+    left = await log.runs(states=("running",), owner=worker, limit=1000)
+    await log.forget(worker)
+    for run in left:
+        await queue.submit(run.run, queue=run.request.queue, priority=run.request.priority)
+    return len(left)
 
 
 async def _drained(queue: Procrastinate, grace: float, hurry: asyncio.Event) -> None:

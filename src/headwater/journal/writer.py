@@ -267,7 +267,9 @@ class Writer:
             try:
                 await self._append(log, taken, batches)
             except JournalUnavailable:
-                if cancelled:
+                for run in [run for run in batches if taken[run].error is not None]:
+                    del batches[run]  # it was abandoned meanwhile: others drive it
+                if cancelled or not batches:
                     break
                 try:
                     await asyncio.sleep(pause)

@@ -43,7 +43,7 @@ T = TypeVar("T")
 PATIENCE: Final = 1200.0
 """Seconds for all runs to end; nothing waits this long when all is well."""
 
-PACE: Final = "0.15"
+PACE: Final = "0.3"
 """Seconds before each piece of an answer: a run lasts a few seconds."""
 
 TRACED: Final = ("weather", "add", "book")
@@ -227,7 +227,8 @@ class Soak:
                 check_run(CROWD[agent], events, ran, expected[agent])
                 assert [decode(line) for line in self._read[run]] == events, "its reader was given something else"
             except Exception as error:
-                self._failed(f"{run} ({agent}): {type(error).__name__}: {str(error)[:500]}")
+                end = f"{events[-1].type} {getattr(events[-1], 'error', None) or ''}"
+                self._failed(f"{run} ({agent}), which ended with {end}: {type(error).__name__}: {str(error)[:500]}")
         written = await execute(self.url, "select no, by from headwater.events order by no, first")
         for writer in fenced_and_came_back(written):
             self._failed(f"{writer} has stored something after it was fenced")
