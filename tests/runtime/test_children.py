@@ -8,7 +8,9 @@ import pytest
 
 from headwater.errors import ConfigurationError
 from headwater.events import ChildFinished, ChildStarted, Event, RunCancelled, RunFinished, TextDelta
+from headwater.runtime.run import Run
 from headwater.testing import check_log
+from headwater.workflows.run import gather_or_cancel
 from tests.runtime.runs import Saying, Team, broken, log_of_run
 from tests.support.virtual import run_virtual
 
@@ -120,3 +122,58 @@ def test_a_task_that_raises_ends_the_run() -> None:
         assert ended(log) == [("ann", "cancelled")]
 
     run_virtual(main())
+
+
+def test_a_run_that_has_ended_starts_nothing() -> None:
+    async def main() -> None:
+        team = Team("team", Saying("ann", "One."))
+        await log_of_run(team)
+        assert team.over
+
+        async def work() -> None:
+            raise AssertionError("it was started")
+
+        team.mux.spawn(work(), "work")
+        assert team.settled
+        await asyncio.sleep(0)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    run_virtual(main())
+
+
+def test_a_child_run_that_is_ended_does_not_go_on_with_what_it_waited_for() -> None:
+    class Waiting(Saying):
+        went_on = False
+
+        async def _advance(self) -> list[Event]:
+            if self.fold.in_step is None:
+                return await super()._advance()
+            await self._interruptible.wait(_come(gate))
+            self.went_on = True
+            return []
+
+    class Planned(Team):
+        """Its members are read in tasks of its tasks, as in a graph: these are cancelled one turn later."""
+
+        async def conduct(self, child: Run) -> None:
+            await gather_or_cancel([super().conduct(child)])
+
+    async def main() -> None:
+        waiting = Waiting("ann", *WORDS)
+        team = Planned("team", waiting)
+        await log_of_run(team, lambda event: event.type == "text.started")
+        reader = asyncio.ensure_future(log_of_run(team))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        gate.set()  # it comes first, but the run is ended before it wakes
+        team.abort()
+        await reader
+        await team.settle()
+        assert not waiting.went_on
+
+    gate = asyncio.Event()
+    run_virtual(main())
+
+
+async def _come(gate: asyncio.Event) -> None:
+    await gate.wait()

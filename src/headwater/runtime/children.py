@@ -49,6 +49,7 @@ class Parent(Run):
                     run.task_failed(error)
 
             self._mux = Mux(self._interruptible, failed, slow_reader=self.slow_reader)
+            self._mux.stopped = self.over  # nobody would stop what a run starts after its end
         return self._mux
 
     async def pull_below(self) -> list[Event]:

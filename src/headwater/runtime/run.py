@@ -345,6 +345,7 @@ class Run(Pausing):
         if self.over:
             return []
         self.ending.stop(Cause(by))
+        self.interrupt()  # what it waits for may have come already: it must not go on from there
         if self.fold.started is None and self.ending.stage is not Stage.ENDING:
             self._let_go()
             self._finish()
@@ -419,8 +420,7 @@ class Run(Pausing):
             said += self._mux.take() if self._above else self._mux.rest()
         for child in children:
             said += child.end_now("parent")
-        said += self.end_lost()
-        yield said
+        yield [*said, *self.end_lost()]
         yield fold.closing(ending.manner.open_work, {child.id: child.fold for child in children}, now=self._log.now)
         yield from self._end_step()
         yield [ending.end_event(self.error, fold.usage)]

@@ -216,7 +216,7 @@ class Scene:
     def _left(self) -> str:
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         if tasks:
-            return f"tasks: {tasks}"
+            return "tasks: " + "; ".join(map(_where, tasks))
         if not self.run.settled:
             return f"tasks that its queue knows of: {self.run._mux and self.run._mux._tasks}"
         over = (exchange.gone.is_set() or exchange.done.is_set() for exchange in self.server.exchanges[self.begun :])
@@ -449,6 +449,16 @@ WAYS: dict[str, Cut] = {
 
 
 # --- all of it
+
+
+def _where(task: asyncio.Task[Any]) -> str:
+    """The task, and the frames that it waits in, the innermost last."""
+    frames: list[str] = []
+    waits: Any = task.get_coro()
+    while (frame := getattr(waits, "cr_frame", None) or getattr(waits, "ag_frame", None)) is not None:
+        frames.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
+        waits = getattr(waits, "cr_await", None) or getattr(waits, "ag_await", None)
+    return f"{task.get_name()}{' (cancelling)' if task.cancelling() else ''} in {' > '.join(frames)}"
 
 
 async def _cut(scene: Scene, report: Report) -> None:
