@@ -4,7 +4,9 @@ import asyncio
 import inspect
 import os
 import signal
+import sys
 import threading
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -280,6 +282,86 @@ def test_ctrl_c_is_raised_even_if_the_task_swallows_it() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         kept.run(stubborn())
+    kept.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_between_a_tasks_end_and_the_stop_of_the_loop_is_raised_and_the_loop_stays_usable(presses: int) -> None:
+    kept = KeptLoop()
+
+    def press() -> None:
+        for _ in range(presses):
+            signal.raise_signal(signal.SIGINT)
+
+    async def end() -> None:
+        asyncio.get_running_loop().call_soon(press)  # the callbacks of this task's end come after it
+
+    with pytest.raises(KeyboardInterrupt):
+        kept.run(end())
+    assert kept.run(_turns()) == "turned"
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    kept.close()
+
+
+async def _turns() -> str:
+    for _ in range(3):
+        await asyncio.sleep(0)
+    return "turned"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_ctrl_c_is_raised_where_the_task_fails_as_well() -> None:
+    kept = KeptLoop()
+
+    async def fail() -> None:
+        signal.raise_signal(signal.SIGINT)
+        raise LookupError("The error.")
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        kept.run(fail())
+    assert isinstance(caught.value.__cause__, LookupError)
+    kept.close()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_ctrl_c_at_any_line_of_a_run_is_raised_and_leaves_the_loop_usable() -> None:
+    """By Python's own handler before the loop runs and after it, by ours in between."""
+    kept = KeptLoop()
+    unraisable: list[Any] = []
+    lines, hook = 0, sys.unraisablehook
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        nonlocal lines
+        if event == "line":
+            lines += 1
+            if lines == at:
+                signal.raise_signal(signal.SIGINT)
+        return trace
+
+    at, raised = 0, 0
+    sys.unraisablehook = unraisable.append
+    try:
+        while lines >= at:
+            at, lines = at + 1, 0
+            sys.settrace(trace)
+            try:
+                kept.run(_turns())
+            except KeyboardInterrupt:
+                raised += 1
+            finally:
+                sys.settrace(None)
+            assert not kept.busy
+            assert not in_loop()
+            assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+            assert kept.run(_value()) == 5
+            assert asyncio.all_tasks(kept.loop) == set()
+    finally:
+        sys.unraisablehook = hook
+    assert raised == at - 1 > 50
+    early = [one for one in unraisable if "was never awaited" in str(one.exc_value)]
+    assert len(early) <= 2, "what was interrupted before its first statement cannot close the coroutine"
+    assert unraisable == early
     kept.close()
 
 

@@ -96,6 +96,8 @@ class KeptLoop:
         self.thread = threading.get_ident()
         self.process = os.getpid()
         self.busy = False
+        self._awaited: asyncio.Task[Any] | None = None
+        """The task for whose end the loop runs."""
         self.readers: weakref.WeakSet[GeneratorType[Any, None, None]] = weakref.WeakSet()
         """The generators that use the loop between their yields; they are closed before the loop."""
         self._hears_ctrl_c = self.thread == threading.main_thread().ident
@@ -106,34 +108,58 @@ class KeptLoop:
 
         Ctrl-C cancels it, and raises KeyboardInterrupt once it has ended.
         """
-        outer = None
+        ctrl_c = outer = task = None
         try:
+            if self._hears_ctrl_c:
+                ctrl_c = _CtrlC.watch(self.loop)
             outer = suspend()
             self.busy = True
             task = self.loop.create_task(coroutine)
-        except BaseException:  # Ctrl-C before anything was started
-            coroutine.close()
-            resume(outer)
-            self.busy = False
-            raise
-        ctrl_c = _CtrlC.watch(self.loop, task) if self._hears_ctrl_c else None
-        try:
-            result = self.loop.run_until_complete(task)
+            if ctrl_c is not None:
+                ctrl_c.cancels(task)
+            self._run_until_done(task)
+            result = task.result()
         except BaseException as error:
-            if not task.done():  # the loop itself raised an exception
+            if task is None:  # Ctrl-C before anything was started
+                coroutine.close()
+            elif not task.done():  # the loop itself raised an exception
                 task.cancel()
-                self.loop.run_until_complete(asyncio.wait([task]))
-            if ctrl_c is not None and ctrl_c.pressed and isinstance(error, asyncio.CancelledError):
-                raise KeyboardInterrupt from None
+                self._run_until_done(task)
+            if task is not None and not task.cancelled():
+                task.exception()  # is raised here already, or gives way to Ctrl-C
+            if ctrl_c is not None and ctrl_c.pressed and not isinstance(error, KeyboardInterrupt):
+                # A program that goes on after errors must still end by Ctrl-C.
+                raise KeyboardInterrupt from None if isinstance(error, asyncio.CancelledError) else error
             raise
         finally:
-            if ctrl_c is not None:
-                ctrl_c.unwatch()
             resume(outer)
             self.busy = False
+            if ctrl_c is not None:
+                # Releasing the task calls finalizers, in which the exception of Python's own handler would be lost.
+                task = ctrl_c.task = None
+                ctrl_c.unwatch()
         if ctrl_c is not None and ctrl_c.pressed:
             raise KeyboardInterrupt
         return result
+
+    def _run_until_done(self, task: asyncio.Task[Any]) -> None:
+        """Runs the loop until the task is done.
+
+        If the loop is interrupted when the task is done already, the stop that was meant for that task is still due. It
+        must not end the next run of the loop, as that of `run_until_complete` does.
+        """
+        self._awaited = task
+        task.add_done_callback(self._stop)
+        try:
+            while not task.done():
+                self.loop.run_forever()
+        finally:
+            task.remove_done_callback(self._stop)
+            self._awaited = None
+
+    def _stop(self, task: asyncio.Task[Any]) -> None:
+        if self._awaited is task:
+            self.loop.stop()
 
     @property
     def read_from(self) -> bool:
@@ -186,39 +212,47 @@ class _CtrlC:
     """Handles Ctrl-C while waiting for a task, and cancels that task.
 
     Python's own handler raises wherever the loop is, which may be in a task of the HTTP client, where the exception is
-    lost. A second Ctrl-C raises immediately anyway. The program's own handler is not replaced.
+    lost, or between a task's end and the stop of the loop. A second Ctrl-C raises immediately anyway. The program's own
+    handler is not replaced.
     """
 
-    __slots__ = ("_before", "_loop", "_task", "pressed")
+    __slots__ = ("_before", "_loop", "pressed", "task")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any], before: Any) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, before: Any) -> None:
         self.pressed = False
         self._loop = loop
-        self._task = task
+        self.task: asyncio.Task[Any] | None = None
         self._before = before
 
     @classmethod
-    def watch(cls, loop: asyncio.AbstractEventLoop, task: asyncio.Task[Any]) -> _CtrlC | None:
+    def watch(cls, loop: asyncio.AbstractEventLoop) -> _CtrlC | None:
         """Installs the handler in the main thread; None if another handler is installed."""
         before = getsignal(SIGINT)
         if before is not signal.default_int_handler and not isinstance(before, _CtrlC):
             return None
-        ctrl_c = cls(loop, task, before)
+        ctrl_c = cls(loop, before)
         try:
             set_handler(SIGINT, ctrl_c)
         except ValueError:  # not the main interpreter
             return None
         return ctrl_c
 
+    def cancels(self, task: asyncio.Task[Any]) -> None:
+        """Sets the task that Ctrl-C cancels: now, if it was pressed before."""
+        self.task = task
+        if self.pressed:
+            task.cancel()
+
     def unwatch(self) -> None:
         """Restores the previous handler."""
         set_handler(SIGINT, self._before)
 
     def __call__(self, number: int, frame: Any) -> None:
-        if self.pressed or self._task.done():
+        if self.pressed:
             raise KeyboardInterrupt
         self.pressed = True
-        self._loop.call_soon_threadsafe(self._task.cancel)  # which wakes the loop too
+        if self.task is not None and not self.task.done():
+            self._loop.call_soon_threadsafe(self.task.cancel)  # which wakes the loop too
 
 
 async def _turns(turns: int) -> None:

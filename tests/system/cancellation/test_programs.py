@@ -91,7 +91,7 @@ def test_an_uncaught_ctrl_c_is_one_traceback(source: str, server: PacedServer) -
         program.interrupt()
         assert exchange.wait_gone()
         code, _, error = program.end()
-    assert code == -signal.SIGINT
+    assert code == -signal.SIGINT, error
     assert error.rstrip().endswith("KeyboardInterrupt")
     if "asyncio.run" not in source:
         assert error.count("Traceback") == 1
