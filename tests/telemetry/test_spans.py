@@ -8,7 +8,8 @@ import pytest
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 
-from headwater.events import CallDelta, Event, ReasoningDelta, RunStarted, StepFinished, TextDelta
+from headwater.events import CallDelta, Event, ReasoningDelta, RunResumed, RunStarted, StepFinished, TextDelta
+from headwater.telemetry.measures import Measures
 from headwater.telemetry.saved import spans_of
 from headwater.telemetry.spans import Out, TreeSpans, nanoseconds
 from headwater.testing import sample_logs
@@ -69,6 +70,22 @@ def test_the_past_of_a_resumed_run_has_no_spans_here() -> None:
     told = Traced()
     TreeSpans(Out(told.tracers.get_tracer("headwater")), Context(), past=log).leave()
     assert told.started == []
+
+
+@pytest.mark.parametrize("name", sorted(LOGS))
+def test_the_past_of_a_resumed_run_is_not_measured_again(name: str) -> None:
+    log = LOGS[name]
+    for size in range(1, len(log), max(1, len(log) // 25)):
+        told = Traced()
+        out = Out(told.tracers.get_tracer("headwater"), Measures(told.meters.get_meter("headwater")))
+        spans = TreeSpans(out, Context(), past=log[:size])
+        last = log[size - 1]
+        resumed = RunResumed(seq=last.seq + 1, time=last.time + 3600.0, run=log[0].run, path=log[0].path)
+        spans.add(resumed)
+        assert told.metrics() == []
+        assert {span.start_time for span in told.started} <= {nanoseconds(resumed.time)}
+        spans.leave()
+        told.check()
 
 
 def test_an_unknown_event_and_one_of_an_unknown_run_change_nothing() -> None:

@@ -179,6 +179,7 @@ class TreeSpans:
         for event in past:
             if event.__class__ not in _DELTAS:
                 self.add(event)
+        self.leave()  # now, so that nothing of the past is measured again
         self._out = out
 
     # --- reading
