@@ -86,6 +86,23 @@ def test_a_failure_is_logged_and_retried_with_growing_pauses(caplog: pytest.LogC
     assert "ValueError: no" in caplog.text
 
 
+def test_a_function_that_awaits_something_cancelled_is_retried_too() -> None:
+    tried: list[str] = []
+
+    async def main() -> None:
+        async def tell(question: Question) -> None:
+            tried.append(question.id)
+            if len(tried) == 1:
+                gone = asyncio.get_running_loop().create_future()
+                gone.cancel()
+                await gone
+
+        assert await tell_each(await store(), QUESTIONS[:1], tell) == 1
+
+    run_virtual(main())
+    assert tried == ["r/c1", "r/c1"]
+
+
 def test_what_is_asked_or_answered_meanwhile_counts() -> None:
     told: list[str] = []
     open_ = [QUESTIONS[0]]

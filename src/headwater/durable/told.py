@@ -21,6 +21,7 @@ from headwater.events.questions import Question
 from headwater.journal.addresses import shown, without_address
 from headwater.journal.run_log import Letter, RunLog
 from headwater.providers.request import HTTPRequest
+from headwater.runtime.context import others_cancel
 
 __all__ = ("OnWaiting", "Telling", "checked_on_waiting")
 
@@ -109,7 +110,10 @@ class Telling:
     async def _tell_of(self, question: Question) -> bool:
         try:
             await _tell(self._tell, self._run, question)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as raised:
+            error = raised if isinstance(raised, Exception) else others_cancel()
+            if error is None:
+                raise
             said = without_address(str(error), self._tell) if isinstance(self._tell, str) else str(error)
             _logger.warning(
                 "on_waiting could not be told of %s, and is tried again: %s: %s",
