@@ -71,7 +71,8 @@ class Agent(Declaration[ContextT, OutputT]):
     is the URL of the store of its runs (docs/durable.md), `context_from` builds the context in each process that drives
     one, and `on_waiting` (a function or the URL of a webhook) is told what people are asked. `keep` says how long they
     are kept there after their end: "30d", None forever, or a Retention. `budget` limits what all its runs together may
-    spend, and `prices` are the prices of models by `provider/model`: docs/cost.md.
+    spend, and `prices` are the prices of models by `provider/model`: docs/cost.md. `guards` are functions that the
+    input, answers and results of tools have to pass before anything of them is an event: docs/guards.md.
 
     `streaming_on` shows the answer live in the terminal; `print_on` says whether `run` prints at all (None: only with
     `streaming_on`). With a callback `run` prints nothing. `stream=True` passes details (dicts) to the callback instead
@@ -140,6 +141,7 @@ class Agent(Declaration[ContextT, OutputT]):
             keep: Keep = None,
             budget: Budget | None = None,
             prices: Prices | None = None,
+            guards: Iterable[Any] | None = (),
             **more: Unpack[Options],
         ) -> None: ...
         @overload

@@ -112,6 +112,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         keep: Keep = None,
         budget: Budget | None = None,
         prices: Prices | None = None,
+        guards: Iterable[Any] | None = (),
         **more: Unpack[Options],
     ) -> None:
         others = cast("dict[str, Any]", more)
@@ -158,6 +159,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         self.compact = compact
         self.budget = budget
         self.prices = prices
+        self.guards = validation.guards(guards)
         self.output_mode: OutputMode = output_mode
         self.context_type: Any = context_type
         self.sticky = sticky
@@ -347,10 +349,6 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         if settings is not None:
             settled = merged(settled, _settings_of(settings).given())
         clocks = validation.timeouts(timeouts) or self.timeouts
-        retries = Retries(
-            times=llm.retries.times if self.retries is None else self.retries,
-            on_interrupted=self.on_interrupted or llm.retries.on_interrupted,
-        )
         given = (as_messages(task), validation.messages(history), said if isinstance(said, str) else None)
         whole = all_well_formed(given)
         return Job(
@@ -374,7 +372,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             limits=Limits(max_loops=self.max_loops, max_steps=self.max_steps),
             timeouts=clocks or llm.timeouts,
             connect=UNSET if clocks is None else clocks.connect,
-            retries=retries,
+            retries=_retries(llm, self),
             tool_errors=self.tool_errors,
             approval=self.approval,
             approver=validation.callback("approver", approver) or self.approver,
@@ -383,6 +381,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             quiet=self.print_on is False,
             budgets=validation.budgets(self.budget, budget),
             prices=validation.prices(self.prices, prices),
+            guards=validation.guards(self.guards),
         )
 
     def wants_log(self, seen: set[int]) -> bool:
@@ -522,6 +521,13 @@ def _same_name(agent: str, name: str, hint: str) -> ConfigurationError:
 
 def _with(llm: Model, agent: Declaration[Any, Any]) -> tuple[Any, ...]:
     return (*llm.backends, *(backend for one in agent._fallback for backend in one.backends))
+
+
+def _retries(llm: Model, agent: Declaration[Any, Any]) -> Retries:
+    return Retries(
+        times=llm.retries.times if agent.retries is None else agent.retries,
+        on_interrupted=agent.on_interrupted or llm.retries.on_interrupted,
+    )
 
 
 def _named(name: Any) -> str:

@@ -124,6 +124,7 @@ class Arguments(Options, Generic[ContextT], total=False):
     keep: Keep
     budget: Budget | None
     prices: Prices | None
+    guards: Iterable[Any] | None
 
 
 class ResumeOptions(SettingsOptions, total=False):

@@ -26,6 +26,7 @@ from headwater.tools.work import Approval, is_approval
 if TYPE_CHECKING:
     from headwater.runtime.budget import Budget
     from headwater.runtime.compaction import Compaction
+    from headwater.runtime.guard import Guard
 
 __all__ = (
     "SETTINGS",
@@ -36,6 +37,7 @@ __all__ = (
     "choice",
     "compaction",
     "fitting_settings",
+    "guards",
     "header_values",
     "instructions",
     "items",
@@ -142,6 +144,15 @@ def compaction(value: Any) -> Compaction | None:
     if type(value) is int and value > 0:
         return Compaction(value)
     raise wrong("compact", value, "Give a number of tokens, or Compaction(…): compact=100_000.")
+
+
+def guards(value: Any) -> tuple[Guard, ...]:
+    """The guards; plain functions become guards of the output. Raises ConfigurationError."""
+    if not value:
+        return ()
+    from headwater.runtime.guard import as_guard
+
+    return tuple(as_guard(one) for one in items("guards", value, "no_secrets, …"))
 
 
 def prices(*values: Any) -> Prices | None:

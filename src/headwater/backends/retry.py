@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -37,7 +37,7 @@ from headwater.events.messages import Usage, tokens_of_bytes
 from headwater.providers.pricing import Prices, Pricing, input_bytes, own_price
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from headwater.backends.base import Backend, Exchange
     from headwater.events.fold import Fold
@@ -189,7 +189,7 @@ class Asking:
         try:
             watch.wait()
             try:
-                events = await self._interruptible.wait(exchange.pull())
+                events = await self._interruptible.wait(self._read(exchange))
             finally:
                 watch.rest()
         except HeadwaterError as error:
@@ -203,6 +203,10 @@ class Asking:
             self._settle(decoder.usage)
             return []
         return self._failed(decoder.error or _incomplete(self.backend, decoder))
+
+    def _read(self, exchange: Exchange) -> Coroutine[Any, Any, list[Event]]:
+        """Returns what waits for the provider's next events."""
+        return exchange.pull()
 
     def _metered(self, meter: Meter, events: list[Event]) -> list[Event]:
         """Counts a read; if it went past a budget, its events are the attempt's last ones.
@@ -377,12 +381,12 @@ class Asking:
         decoder = self.decoder
         assert decoder is not None
         place = decoder.place
-        visible = decoder.visible
+        visible = self._fold.visible  # shown, which is less than what arrived if guards hold some of it
         events: list[Event] = []
         usage = decoder.usage or Usage()
         # The provider may have computed more than it reported: estimate rather than count nothing.
         whole = decoder.complete and decoder.usage is not None
-        if not whole and _was_answering(error, visible) and (estimate := self._estimate(decoder)) is not None:
+        if not whole and _was_answering(error, decoder.visible) and (estimate := self._estimate(decoder)) is not None:
             events.append(estimate)
             usage = estimate.usage
         self._settle(usage)
@@ -420,7 +424,9 @@ class Asking:
             what = f"{again} in {self._wait:.1f} s ({self._tries} of {self._retries.times})"
         _logger.warning("%s failed with %s: %s %s.", _name(failed), type(error).__name__, error.message, what)
 
-    def _what_next(self, error: HeadwaterError, visible: bool) -> Literal["retry", "fallback", "restart", "raise"]:
+    def _what_next(
+        self, error: HeadwaterError, visible: bool
+    ) -> Literal["retry", "fallback", "restart", "guard", "raise"]:
         """Decides what follows a failed attempt, and sets the wait and the backend for it."""
         if isinstance(error, LimitExceeded) or (visible and self._retries.on_interrupted == "raise"):
             return "raise"

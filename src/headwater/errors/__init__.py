@@ -46,6 +46,7 @@
     ├── ModelMisbehaved             the model: its output cannot be used
     │   ├── OutputInvalid           the answer does not match the output type
     │   └── ToolCallInvalid         it kept calling tools with invalid arguments
+    ├── GuardBlocked                a guard did not let something pass: .guard .on .note
     ├── ToolFailed                  a tool ended the run
     ├── Declined                    a person did not answer a tool's question
     ├── ItemsRestarted              the answer started again after items() had yielded some of it
@@ -85,6 +86,7 @@ from headwater.errors.run import (
     CrashLoop,
     Declined,
     FirstTokenTimeout,
+    GuardBlocked,
     IdleTimeout,
     ItemsRestarted,
     JournalUnavailable,
@@ -141,6 +143,7 @@ __all__ = (
     "Declined",
     "DefinitionChanged",
     "FirstTokenTimeout",
+    "GuardBlocked",
     "HeadwaterError",
     "HistoryInvalid",
     "IdleTimeout",

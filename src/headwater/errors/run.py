@@ -14,6 +14,7 @@ __all__ = (
     "CrashLoop",
     "Declined",
     "FirstTokenTimeout",
+    "GuardBlocked",
     "IdleTimeout",
     "ItemsRestarted",
     "JournalUnavailable",
@@ -192,6 +193,28 @@ class ToolCallInvalid(ModelMisbehaved):
 
     Describe the tools' parameters better, use fewer of them, or another model.
     """
+
+
+class GuardBlocked(HeadwaterError):
+    """A guard of the agent did not let something pass.
+
+    The note says why, if the guard gave a reason; `response` holds what had passed before.
+    """
+
+    guard: str
+    """The guard's name."""
+    on: str
+    """What it checked: input, output, reasoning, arguments or result."""
+    note: str
+    """Its reason."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", response: Any = None, guard: str = "", on: str = "output", note: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint, response=response)
+        self.guard = guard
+        self.on = on
+        self.note = note
 
 
 class ToolFailed(HeadwaterError):

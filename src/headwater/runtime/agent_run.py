@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from msgspec import UNSET
 
 from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, RetriesLeft
-from headwater.errors import ContextTooLong, HeadwaterError, HistoryInvalid, OutputInvalid
+from headwater.errors import ContextTooLong, GuardBlocked, HeadwaterError, HistoryInvalid, OutputInvalid
 from headwater.events import (
     Event,
     MessageAdded,
@@ -76,6 +76,10 @@ class AgentRun(Hearing):
         """By tool: invalid calls in a row."""
         self._system: str | None = None
         self._history = job.history
+        if job.guards:
+            from headwater.runtime.guarded_input import withhold_input
+
+            withhold_input(self)
         self.begin_on_behalf(origin)
 
     # Attributes that most runs never set; see `Run`.
@@ -101,6 +105,8 @@ class AgentRun(Hearing):
     """Its state in the resumed log, until its first new step."""
 
     async def _advance(self) -> list[Event]:
+        if self._ear is not None and self._ear.unchecked:
+            return await self._check_heard(self._ear)
         events = await self._next(self)
         if self._ear is None or self.fold.started is None:
             return events
@@ -116,7 +122,7 @@ class AgentRun(Hearing):
     async def _begin(self) -> list[Event]:
         if self.parking:
             await self.rest()
-        job = self.job
+        job = self.unguarded or self.job
         if self.said_before is not None and not self._above:
             self._history = await self._interruptible.wait(self.said_before(self))
         before = self._history if job.thread is None else job.thread.take()
@@ -126,7 +132,26 @@ class AgentRun(Hearing):
             refuse_unanswered((*self._history, *job.input))
         self._system = await _instructions(self)
         warned = text_replaced(job.replaced or self._history is not before)
+        if self.unguarded is not None:
+            from headwater.runtime.guarded_input import check_input
+
+            warned = [*warned, *await self._interruptible.wait(check_input(self, job))]
+        if self.refusal is not None:
+            self._next = AgentRun._refuse
+            return [self._started(), *warned]
         return [self._started(), *warned, *self._do(Signal.BEGIN)]
+
+    async def _check_heard(self, ear: Ear) -> list[Event]:
+        from headwater.runtime.guarded_input import check_heard
+
+        told = await self._interruptible.wait(check_heard(self, ear))
+        if self.refusal is not None:
+            self._next = AgentRun._refuse
+        return told
+
+    async def _refuse(self) -> list[Event]:
+        assert self.refusal is not None
+        raise self.refusal
 
     def _started(self) -> RunStarted:
         context = None if self._above else outlined(self.job.context)  # once a tree
@@ -223,15 +248,6 @@ class AgentRun(Hearing):
 
     def _go_on(self) -> list[Event]:
         return [MessageAdded(message=Message.user(GO_ON), cause="loop"), *self._ask()]
-
-    def _repair(self) -> list[Event]:
-        if self._told_problem:
-            self._told_problem = False
-            return self._ask()
-        tool = self.job.answer_tool
-        again = f"Give it by calling {tool}." if tool else "Answer again, with only the corrected JSON."
-        said = f"Your answer is invalid:\n{self._problem}\n{again}"
-        return [MessageAdded(message=Message.user(said), cause="repair"), *self._ask()]
 
     async def _open(self) -> list[Event]:
         if self._log.journal is not None:
@@ -393,19 +409,6 @@ class AgentRun(Hearing):
                 self.node.output = value
             return self._do(verdict)
 
-    def _conclude(self) -> list[Event]:
-        self._next = AgentRun._end
-        successor = self._successor
-        return [
-            *self._last_heard(),
-            RunFinished(
-                finish_reason=self.fold.finish_reason if successor is None else successor.response().finish_reason,
-                output=UNSET if self.node.output is UNSET else as_data(self.node.output),
-                usage=self.fold.usage,
-                answer=() if successor is None else (successor.id,),
-            ),
-        ]
-
     async def _end(self) -> list[Event]:
         self.close()
         return []
@@ -432,7 +435,9 @@ class AgentRun(Hearing):
         if asking is not None:
             yield asking.unreported()
         reason = manner.finish_reason
-        if manner.outcome == "failed" and decoder is not None:
+        if isinstance(self.error, GuardBlocked):
+            reason = "content_filter"
+        elif manner.outcome == "failed" and decoder is not None:
             reason = decoder.finish_reason
         yield [_step_end(self, reason)]
 
@@ -446,10 +451,39 @@ class AgentRun(Hearing):
             thread.give_back(*((self._history, thread.agent) if kept else (response.messages, response.agent)))
 
 
+def _repair(run: AgentRun) -> list[Event]:
+    if run._told_problem:
+        run._told_problem = False
+        return run._ask()
+    tool = run.job.answer_tool
+    again = f"Give it by calling {tool}." if tool else "Answer again, with only the corrected JSON."
+    said = f"Your answer is invalid:\n{run._problem}\n{again}"
+    return [MessageAdded(message=Message.user(said), cause="repair"), *run._ask()]
+
+
+def _conclude(run: AgentRun) -> list[Event]:
+    run._next = AgentRun._end
+    successor = run._successor
+    return [
+        *run._last_heard(),
+        RunFinished(
+            finish_reason=run.fold.finish_reason if successor is None else successor.response().finish_reason,
+            output=UNSET if run.node.output is UNSET else as_data(run.node.output),
+            usage=run.fold.usage,
+            answer=() if successor is None else (successor.id,),
+        ),
+    ]
+
+
 def _asking(run: AgentRun, request: Request, standing: Standing | None) -> Asking:
     """Returns the step's request; `standing` is its state in a resumed log."""
     job, step = run.job, run.loop.steps
-    return Asking(
+    kind: Callable[..., Asking] = Asking
+    if job.guards:
+        from headwater.runtime.guarded_asking import asking_of
+
+        kind = asking_of(run, job, standing.notes if standing is not None else ())
+    return kind(
         job.backends,
         request,
         Place(
@@ -601,9 +635,9 @@ _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {
     Command.RUN_TOOLS: AgentRun._run_tools,
     Command.CHECK: AgentRun._check,
     Command.GO_ON: AgentRun._go_on,
-    Command.REPAIR: AgentRun._repair,
+    Command.REPAIR: _repair,
     Command.FOLLOW: AgentRun._follow,
-    Command.FINISH: AgentRun._conclude,
+    Command.FINISH: _conclude,
     Command.FAIL_STEPS: _fail_steps,
     Command.FAIL_OUTPUT: _fail_output,
     Command.FAIL_CALLS: _fail_calls,

@@ -56,7 +56,7 @@ def to_say(message: Any, by: Any = "", agent: Any = None) -> Message:
 class Ear:
     """The messages to one run."""
 
-    __slots__ = ("_said", "_unheard", "cut")
+    __slots__ = ("_said", "_unheard", "cut", "unchecked")
 
     def __init__(self, unheard: Mapping[str, Message] | None = None) -> None:
         self.cut = False
@@ -64,21 +64,30 @@ class Ear:
         self._said: deque[tuple[str, Message, str]] = deque()
         """Messages that are not in the log yet, each with its key and sender."""
         self._unheard: dict[str, Message] = dict(unheard or {})
+        self.unchecked: deque[tuple[str, Message, str]] = deque()
+        """Messages that guards have to let pass first."""
 
     def __bool__(self) -> bool:
         """Whether there are messages that no model has seen."""
-        return bool(self._said or self._unheard)
+        return bool(self._said or self._unheard or self.unchecked)
 
     @property
     def untold(self) -> bool:
         """Whether there are messages that are not in the log."""
         return bool(self._said)
 
-    def say(self, run: str, message: Message, *, by: str, now: bool, key: str = "") -> None:
-        """Adds a message to the run of that id, with a new key if none is given; from any thread."""
+    def say(self, run: str, message: Message, *, by: str, now: bool, key: str = "", check: bool = False) -> None:
+        """Adds a message to the run of that id, with a new key if none is given; from any thread.
+
+        `check`: guards have to let it pass first.
+        """
         key = key or f"{run}/said-{os.urandom(4).hex()}"
-        self._said.append((key, all_well_formed(message), well_formed(by)))
+        (self.unchecked if check else self._said).append((key, all_well_formed(message), well_formed(by)))
         self.cut = self.cut or now
+
+    def let_pass(self, key: str, message: Message, by: str) -> None:
+        """A message has passed the guards."""
+        self._said.append((key, message, by))
 
     def told(self) -> list[Event]:
         """Returns the events for messages that are not in the log yet."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from headwater.backends.interrupt import running_loop
-from headwater.errors import MaxHandoffsReached
+from headwater.errors import GuardBlocked, MaxHandoffsReached
 from headwater.events import Event, Handoff, MessageAdded
 from headwater.events.messages import Message
 from headwater.runtime.children import Parent
@@ -41,6 +41,10 @@ class Hearing(Parent):
     """The messages to it."""
     _successor: Run | None = None
     """The run that has the conversation now."""
+    unguarded: Job | None = None
+    """Its job, until guards have let its input pass."""
+    refusal: GuardBlocked | None = None
+    """The error of a guard that did not let pass what it was asked."""
     handoffs = 0
     """Number of handoffs up to this run."""
     job: Job
@@ -64,7 +68,8 @@ class Hearing(Parent):
                 return False
             if self._ear is None:
                 self._ear = Ear()
-            self._ear.say(self.id, message, by=by, now=now, key=key)
+            check = any("input" in guard.on for guard in self.job.guards)
+            self._ear.say(self.id, message, by=by, now=now, key=key, check=check)
         loop = self._event_loop
         if loop is None or running_loop() is loop:
             self._notice()

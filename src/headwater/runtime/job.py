@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from headwater.providers.pricing import Prices
     from headwater.runtime.budget import Budget
     from headwater.runtime.compaction import Compaction
+    from headwater.runtime.guard import Guard
     from headwater.runtime.thread import Thread
     from headwater.schema.output import OutputType
 
@@ -110,6 +111,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     """The budgets that its requests and tool calls draw on."""
     prices: Prices | None = None
     """The program's own prices."""
+    guards: tuple[Guard, ...] = ()
+    """What the input, the answers and the results of tools have to pass."""
     context: Any = None
 
     @property

@@ -21,6 +21,7 @@ from headwater.events import (
     ChildStarted,
     ErrorInfo,
     Event,
+    GuardTripped,
     Handoff,
     InputAsked,
     MessageAdded,
@@ -272,6 +273,8 @@ class Standing:
         self.finished: list[ToolFinished] = []
         """The tools of the step that have ended."""
         self.handoff: Handoff | None = None
+        self.notes: list[str] = []
+        """The reasons of guards for asking again in this step."""
         for event in events:
             self._add(event)
 
@@ -310,6 +313,9 @@ class Standing:
                 self.attempt = self.tries = self.backend = self.part = 0
                 self.failed, self.finished = None, []
                 self.decided = False
+                self.notes = []
+            case GuardTripped(action="retry") if event.on != "result":
+                self.notes.append(event.note)
             case AttemptStarted():
                 self.attempt, self.failed, self.retracted = event.attempt, None, False
             case AttemptFailed():

@@ -21,6 +21,7 @@ from headwater.errors import (
     AnswerInvalid,
     BudgetExceeded,
     Declined,
+    GuardBlocked,
     MaxDepthReached,
     RunTimeout,
     ToolCallInvalid,
@@ -97,6 +98,7 @@ class ToolCalls:
         """The calls of the open questions of tools, by id."""
         self.conducted: dict[str, Run] = {}
         """The runs that answer calls, by call."""
+        self._guards = tuple(guard for guard in job.guards if "result" in guard.on)
         self._changed = changed
         self._open: tuple[Call, ...] = run.fold.open_calls()
         self._total = len(self._open) if finished is None else run.fold.said.ready()
@@ -391,6 +393,14 @@ class ToolCalls:
         else:
             outcome = await self._carried_out(tool, _Work(self, key, call))
             self._count_bad(tool, outcome.invalid)
+        tripped: Sequence[Event] = ()
+        refusal: GuardBlocked | None = None
+        if self._guards:
+            from headwater.runtime.guarding import guarded_outcome
+
+            outcome, tripped, refusal = await guarded_outcome(
+                self.run, self._guards, outcome, step=self.step, key=key, call=call, context=self.job.context
+            )
         self._bad += outcome.invalid
         self._at_work.discard(key)
         if outcome.invalid and call.name == self.job.answer_tool:
@@ -398,6 +408,7 @@ class ToolCalls:
         self.run.mux.put(
             [
                 *self.run.end_lost(key),
+                *tripped,
                 ToolFinished(
                     step=self.step,
                     call=key,
@@ -410,8 +421,10 @@ class ToolCalls:
                 ),
             ]
         )
+        if refusal is not None:
+            raise refusal
         if tool is not None:
-            self._look_at(tool, outcome)
+            _look_at(self, tool, outcome)
 
     async def _carried_out(self, tool: Offered, work: _Work) -> ToolOutcome:
         """Returns the call's outcome, also if the tool cancelled its own task."""
@@ -441,20 +454,9 @@ class ToolCalls:
                 hint="Describe its parameters better, raise its retries, or use another model.",
             )
 
-    def _look_at(self, tool: Offered, outcome: ToolOutcome) -> None:
-        """Logs a tool's exception, which only the model would see otherwise; raises it if so configured."""
-        error = outcome.exception
-        if error is None or outcome.invalid or isinstance(error, Declined):
-            return  # a person who does not answer is not a bug in the tool
-        if (tool.on_error or self.job.tool_errors) == "raise":
-            raise error
-        what = f"The tool {tool.name}"
-        quiet = self.job.quiet or self.run.shows_tools
-        report(_logger, logging.WARNING, what, error, "the model was told, and the run continues", quiet=quiet)
-
     def say(self, key: str, name: str, data: Any) -> None:
-        """Handles a tool's progress."""
-        if self.run.over:
+        """Handles a tool's progress, which may be a part of a result that guards have to let pass."""
+        if self.run.over or self._guards:
             return
         news = ToolProgress(step=self.step, call=key, name=name, data=data)
         if not self.run.mux.put_progress(news) and not self._warned:
@@ -560,6 +562,18 @@ class _Work:
         if isinstance(run.fold.end, RunCancelled):
             return ToolOutcome.failed("It was cancelled.")
         return ToolOutcome(result=run.response().text)
+
+
+def _look_at(calls: ToolCalls, tool: Offered, outcome: ToolOutcome) -> None:
+    """Logs a tool's exception, which only the model would see otherwise; raises it if so configured."""
+    error = outcome.exception
+    if error is None or outcome.invalid or isinstance(error, Declined):
+        return  # a person who does not answer is not a bug in the tool
+    if (tool.on_error or calls.job.tool_errors) == "raise":
+        raise error
+    what = f"The tool {tool.name}"
+    quiet = calls.job.quiet or calls.run.shows_tools
+    report(_logger, logging.WARNING, what, error, "the model was told, and the run continues", quiet=quiet)
 
 
 def _refused_before(standing: ApprovalAnswered, asked: ApprovalAsked) -> bool:

@@ -10,7 +10,7 @@ from headwater.events import ErrorInfo, Event, RunCancelled, RunFailed, RunFinis
 from headwater.events.messages import Usage
 from headwater.testing import check_surface, sample_logs
 from headwater.web.openai.chat import DONE, WAITS, chat_wire, completion, usage_of
-from headwater.web.openai.failures import failure
+from headwater.web.openai.failures import failure, is_filtered
 from headwater.web.wires.voice import Voice
 
 
@@ -49,9 +49,21 @@ def test_it_has_the_runs_text_and_ends() -> None:
         if isinstance(log[-1], RunFinished):
             assert set(reasons[:-1]) == {None}
             assert reasons[-1] in ("stop", "length", "content_filter", "tool_calls")
+        elif is_filtered(log[-1]):
+            assert (set(reasons[:-1]), reasons[-1]) == ({None}, "content_filter")
         else:
             assert set(reasons) == {None}
             assert set(told[-1]) == {"error"}
+
+
+def test_a_guards_block_is_a_finish_reason() -> None:
+    log = sample_logs()["blocked by a guard"]
+    *told, _ = chunks(log, usage=True)
+    assert told[-2]["choices"][0]["finish_reason"] == "content_filter"
+    assert "usage" in told[-1]
+    whole = completion(log, "writer")
+    assert whole["choices"][0]["finish_reason"] == "content_filter"
+    assert whole["choices"][0]["message"]["content"] == "The key is"
 
 
 def test_each_chunk_has_the_same_head_and_no_clock_is_read() -> None:

@@ -60,7 +60,8 @@ RULES: Final[Mapping[str, str]] = MappingProxyType(
         "to",
         "compact": "a message that stands for earlier ones is added by a compaction, and stands for no more than there "
         "are",
-        "guard": "guard.tripped names only an existing step and call",
+        "guard": "guard.tripped names only an existing step and call; an attempt fails with guard only if a guard "
+        "asked for another one in it",
         "outcome": "run.finished has the finish reason of the last step, or that of the successor",
     }
 )

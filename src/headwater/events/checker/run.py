@@ -198,6 +198,8 @@ class Run:
             raise LogError("guard", f"there is no step {step}", event)
         if call is not None and (call not in self.steps.calls or step not in (None, self.steps.calls[call].step)):
             raise LogError("guard", f"there is no call {call!r} in that step", event)
+        if event.action == "retry":
+            self.steps.ask_again(event)
 
     def _ended(self, event: RunFinished | RunFailed | RunCancelled) -> None:
         if self.steps.open is not None:

@@ -22,6 +22,7 @@ from headwater.events.types import (
     CallStarted,
     Event,
     FileMade,
+    GuardTripped,
     ProviderItemMade,
     ReasoningDelta,
     ReasoningEnded,
@@ -82,6 +83,8 @@ class _Attempt:
         self.cut_off = False
         """Whether it was interrupted when the log stopped."""
         self.failed: AttemptFailed | None = None
+        self.rejected = False
+        """Whether a guard has asked for another attempt."""
         self.begun = False
         """Whether the model has produced any output, shown or not."""
         self.shown = False
@@ -147,6 +150,11 @@ class Steps:
             self.open.stands = True
         if self.open is not None and self.open.attempt is not None and self.open.attempt.failed is None:
             self.open.attempt.cut_off = True
+
+    def ask_again(self, event: GuardTripped) -> None:
+        """A guard asks for another attempt, if it checks what the model says."""
+        if self.open is not None and self.open.attempt is not None and event.on not in ("input", "result"):
+            self.open.attempt.rejected = True
 
     @property
     def at_work(self) -> bool:
@@ -239,6 +247,8 @@ class Steps:
             raise LogError("resumed", "the run was not resumed since it was started", event)
         if attempt.cut_off and event.then not in ("resume", "raise"):
             raise LogError("resumed", f"it was interrupted, so {event.then!r} cannot follow", event)
+        if self._strict and event.then == "guard" and not attempt.rejected:
+            raise LogError("guard", "no guard has asked for another attempt", event)
         self._check_closed(event, attempt)
         attempt.failed = event
 

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
+from headwater.errors import GuardBlocked
 from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
@@ -26,6 +27,7 @@ from headwater.events import (
     Custom,
     Event,
     FileMade,
+    GuardTripped,
     InputAnswered,
     InputAsked,
     ReasoningDelta,
@@ -203,6 +205,8 @@ class _Stream:
             return [*chunks, _finish(_REASONS.get(event.finish_reason or "stop", "other"), usage)]
         if isinstance(event, RunFailed):
             told = [{"type": "message-metadata", "messageMetadata": usage}] if usage else []
+            if event.error.type == GuardBlocked.__name__:
+                return [*chunks, *told, _finish("content-filter")]
             return [*chunks, *told, {"type": "error", "errorText": event.error.message}, _finish("error")]
         by = event.by if isinstance(event, RunCancelled) else ""
         reason = "interrupted" if self._version == 7 else "other"
@@ -228,6 +232,8 @@ class _Stream:
                 yield {"type": "data-agent", "id": event.child, "data": _agent(event, "running")}
             case ChildFinished():
                 yield {"type": "data-agent", "id": event.child, "data": _agent(event, event.outcome)}
+            case GuardTripped():
+                yield _news(event, guard=event.guard, on=event.on, action=event.action, note=event.note)
             case Warned():
                 yield _news(event, code=event.code, message=event.message)
             case AttemptFailed():

@@ -14,7 +14,7 @@ import msgspec
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished, RunWaiting, TextDelta
 from headwater.events.messages import Usage
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
-from headwater.web.openai.failures import failure, model_failure
+from headwater.web.openai.failures import failure, is_filtered, model_failure
 from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls
 from headwater.web.wires.voice import Said, Voice
 from headwater.web.wires.wire import Wire
@@ -97,7 +97,7 @@ class _Chat:
         return b"".join(self._frames(event, said, calls, ends=ends))
 
     def _frames(self, event: Event, said: Iterable[Said], calls: Iterable[CallPiece], *, ends: bool) -> Iterator[bytes]:
-        failed = ends and not isinstance(event, RunFinished)
+        failed = ends and not (isinstance(event, RunFinished) or is_filtered(event))
         if not self._begun and not (failed and self._bare):
             self._begun = True
             yield self._chunk({"role": "assistant", "content": ""})
@@ -107,7 +107,7 @@ class _Chat:
                 yield self._chunk({"tool_calls": [self._call(call)]})
         if not ends:
             return
-        if isinstance(event, RunFinished):
+        if isinstance(event, (RunFinished, RunFailed)) and not failed:
             yield self._chunk({}, reason_of(event, called=bool(self._at)))
             if self._usage:
                 yield sse_data({**self._head, "choices": [], "usage": usage_of(event.usage)})
@@ -138,8 +138,10 @@ def head_of(event: Event, model: str, kind: str) -> dict[str, Any]:
     return {"id": f"chatcmpl-{event.run}", "object": kind, "created": int(event.time), "model": model}
 
 
-def reason_of(end: RunFinished, *, called: bool) -> str:
+def reason_of(end: RunFinished | RunFailed, *, called: bool) -> str:
     """Returns OpenAI's finish reason; `called` means with calls of client tools, which some APIs do not report."""
+    if isinstance(end, RunFailed):
+        return "content_filter"
     return _REASONS.get(end.finish_reason or "", "tool_calls" if called else "stop")
 
 
@@ -172,7 +174,7 @@ def completion(log: Iterable[Event], model: str, *, bare: bool = False) -> dict[
                 called[piece.id] = {"id": piece.id, "type": "function", "function": function}
             if piece.whole is not None:
                 called[piece.id]["function"]["arguments"] = piece.whole
-    if first is None or not isinstance(last, RunFinished):
+    if first is None or not (isinstance(last, RunFinished) or (isinstance(last, RunFailed) and is_filtered(last))):
         return model_failure(last) if bare else failure(last)
     text = "".join(said.get("text", ()))
     message: dict[str, Any] = {

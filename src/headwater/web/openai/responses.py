@@ -27,7 +27,7 @@ from headwater.events import (
 from headwater.events.messages import Text, Usage
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
 from headwater.web.openai.chat import DONE, WAITS
-from headwater.web.openai.failures import CANCELLED, failure, model_failure
+from headwater.web.openai.failures import CANCELLED, failure, is_filtered, model_failure
 from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls, arguments_text
 from headwater.web.wires.voice import Said, Voice
 from headwater.web.wires.wire import Wire
@@ -230,6 +230,10 @@ class Responses:
                 yield from self._close("incomplete" if reason else "completed")
                 status = "incomplete" if reason else "completed"
                 yield f"response.{status}", {"response": self.response(status, event.usage, reason=reason)}
+            case RunFailed() if is_filtered(event):
+                yield from self._close("incomplete")
+                told = self.response("incomplete", event.usage, reason="content_filter")
+                yield "response.incomplete", {"response": told}
             case RunFailed():
                 told_error = (model_failure(event) if self._bare else failure(event))["error"]
                 yield from self._fail(told_error["message"], event.usage)

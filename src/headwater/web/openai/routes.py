@@ -20,7 +20,7 @@ from headwater.web.http.bodies import number, parsed
 from headwater.web.http.site import Handler, Site
 from headwater.web.openai.asked import Asked, asked_of_chat, asked_of_responses
 from headwater.web.openai.chat import DONE, chat_wire, completion, sse_data
-from headwater.web.openai.failures import kind_of, unanswered
+from headwater.web.openai.failures import is_filtered, kind_of, unanswered
 from headwater.web.openai.responses import Responses, response_of, responses_wire, run_id
 from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
@@ -234,6 +234,8 @@ def _told(asked: Asked) -> dict[str, Any]:
 def _status(live: LiveRun) -> int:
     """Returns the status of a completion that was not streamed."""
     end = live.log.end
+    if is_filtered(end):
+        return 200
     if isinstance(end, RunFailed):
         return _FAILED.get(end.error.type, 500)
     return 500 if isinstance(end, RunCancelled) or end is None else 200
