@@ -27,9 +27,10 @@ response = agent.run("I am bob@example.com. Who can help me?")
 print(response)
 assert response == "Write to [address]"  # the dot is part of what was matched
 
+shown = ""
 try:
     for chunk in agent.run_stream("And what is the key?"):
-        print(chunk.content, end="")
+        shown += chunk.content
 except GuardBlocked as blocked:
-    print(f"\n{blocked.guard}: {blocked.note}")
-    assert "1234" not in blocked.response.text
+    print(f"{blocked.guard}: {blocked.note}")
+assert "1234" not in shown
