@@ -48,6 +48,7 @@ _SETTINGS: Final[Mapping[str, Any]] = {
     "user": "u",
     "cache": True,
     "store": True,
+    "background": True,
 }
 _EVERYWHERE: Final = frozenset({"streaming", "tools"})
 _INPUT: Final = frozenset({"messages", "input", "instructions", "contents", "system", "systemInstruction"})

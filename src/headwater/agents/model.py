@@ -61,6 +61,7 @@ class SettingsOptions(TypedDict, total=False):
     user: str
     cache: bool
     store: bool
+    background: bool
     extra: dict[str, Any]
 
 

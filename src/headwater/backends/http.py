@@ -116,6 +116,11 @@ class HTTPBackend:
             decoder.warn("text_replaced", "The request held text that UTF-8 cannot encode; it was sent as U+FFFD.")
         if self.endpoint.start_hint:
             written = msgspec.structs.replace(written, start_hint=self.endpoint.start_hint)
+        post = self.post
+        if request.settings.background:
+            from headwater.backends.background import resuming
+
+            post = resuming(post, decoder.taken_up)
         return HTTPExchange(
             written,
             decoder,
@@ -124,7 +129,7 @@ class HTTPBackend:
             model_hint=self.endpoint.model_hint,
             connect=None if isinstance(connect, msgspec.UnsetType) else connect,
             authorize=self._authorize,
-            post=self.post,
+            post=post,
             secrets=secrets_under(request.settings.extra),
             output_mode=request.output.mode if request.output is not None else "",
         )

@@ -404,6 +404,10 @@ class Decoder:
             self.usage = usage
             self.events.append(UsageReported(step=self._step, attempt=self.place.attempt, usage=usage))
 
+    def taken_up(self, message: str) -> None:
+        """Adds the warning that the stream was taken up again; each time, unlike `warn`."""
+        self.events.append(Warned(code="stream_resumed", message=message))
+
     def warn(self, code: str, message: str, hint: str = "") -> None:
         """Adds a warning; each code once per response."""
         warned = self._warned = self._warned or set()

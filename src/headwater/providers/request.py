@@ -56,6 +56,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cache: bool | None = None
     """Request prompt caching of the instructions and tools, if the provider needs a request for it."""
     store: bool | None = None
+    background: bool | None = None
+    """Compute the answer in the background (OpenAI's Responses API), so that a broken stream can be taken up again;
+    implies `store`."""
     extra: dict[str, Any] | None = None
     """The provider's own fields, merged into the request body unchanged; they override headwater's."""
 
@@ -222,6 +225,8 @@ class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """The accepted service tiers; empty for all."""
     call_id_length: int = 0
     """The required length of a call's id, in letters and digits; 0 for any length."""
+    background: bool = True
+    """Whether answers can be computed in the background (Responses)."""
     unsupported: frozenset[str] = frozenset()
     """Names of Settings that this server refuses or ignores."""
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 import msgspec
 
+from headwater.errors import UnsupportedSetting
 from headwater.events.messages import AnyPart, Message, Text, ToolCall, ToolResult
-from headwater.providers.request import HTTPRequest, Request
+from headwater.providers.request import HTTPRequest, Request, Settings
 from headwater.schema.well_formed import all_well_formed, well_formed
 
 __all__ = (
@@ -22,6 +23,7 @@ __all__ = (
     "json_object",
     "json_text",
     "posted",
+    "refuse_background",
     "with_own_ids",
     "with_words",
 )
@@ -144,3 +146,12 @@ def add_extra(body: dict[str, Any], extra: Mapping[str, Any] | None) -> None:
     for name, value in (extra or {}).items():
         tools = name == "tools" and isinstance(value, (list, tuple))
         body[name] = [*body.get(name, ()), *value] if tools else value
+
+
+def refuse_background(settings: Settings, provider: str) -> None:
+    """Raises UnsupportedSetting if the answer is to be computed in the background, for an API that cannot."""
+    if settings.background:
+        raise UnsupportedSetting(
+            f"{provider} does not compute answers in the background.",
+            hint="background=True is for OpenAI's Responses API: leave it out, or use a model such as openai/gpt-5.4.",
+        )

@@ -18,7 +18,7 @@ import msgspec
 from headwater.errors import InvalidRequest, UnsupportedSetting
 from headwater.events.messages import AnyPart, File, Image, Message, ProviderItem, Reasoning, Text, ToolCall, ToolResult
 from headwater.providers.request import Endpoint, HTTPRequest, OutputSpec, Quirks, Request, Settings, ToolSpec
-from headwater.providers.writing import arguments_object, json_text, posted, with_own_ids, with_words
+from headwater.providers.writing import arguments_object, json_text, posted, refuse_background, with_own_ids, with_words
 
 __all__ = ("API", "CALL_TYPES", "encode", "json_or_text")
 
@@ -160,6 +160,7 @@ def _check(settings: Settings, endpoint: Endpoint, family: _Family) -> None:
             raise UnsupportedSetting(
                 f"{endpoint.provider} does not support the setting {name}.", hint=f"Leave {name} out."
             )
+    refuse_background(settings, endpoint.provider)
     if settings.store:
         raise UnsupportedSetting("The Messages API cannot store answers: store=True is not supported.")
 

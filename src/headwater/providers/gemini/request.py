@@ -26,7 +26,7 @@ from headwater.events.messages import (
     read_data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, Request, Settings, ToolSpec
-from headwater.providers.writing import arguments_object, posted, with_own_ids, with_words
+from headwater.providers.writing import arguments_object, posted, refuse_background, with_own_ids, with_words
 from headwater.schema.well_formed import well_formed
 
 __all__ = ("API", "NO_SIGNATURE", "encode")
@@ -107,6 +107,7 @@ _TIERS: Final[Mapping[str, str | None]] = {
 
 
 def _refuse(settings: Settings, endpoint: Endpoint) -> None:
+    refuse_background(settings, endpoint.provider or API)
     given = settings.given()
     if settings.parallel_tool_calls:
         given.pop("parallel_tool_calls")  # the default of Gemini

@@ -24,7 +24,7 @@ from headwater.events.messages import (
     read_data_url,
 )
 from headwater.providers.request import Endpoint, HTTPRequest, Request, Settings, ToolSpec
-from headwater.providers.writing import arguments_object, posted, with_own_ids, with_words
+from headwater.providers.writing import arguments_object, posted, refuse_background, with_own_ids, with_words
 
 __all__ = (
     "API",
@@ -91,6 +91,7 @@ def _url(endpoint: Endpoint) -> str:
 
 
 def _refuse(settings: Settings, endpoint: Endpoint) -> None:
+    refuse_background(settings, endpoint.provider)
     given = settings.given()
     honoured = {"store": False, "parallel_tool_calls": True}  # the default of Ollama
     refused = {"verbosity", "service_tier", "user", "store", "parallel_tool_calls"} | endpoint.quirks.unsupported

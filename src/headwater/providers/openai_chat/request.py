@@ -37,6 +37,7 @@ from headwater.providers.writing import (
     json_object,
     json_text,
     posted,
+    refuse_background,
     with_own_ids,
     with_words,
 )
@@ -68,6 +69,7 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     """
     request = with_words(request)
     settings, quirks = request.settings, endpoint.quirks
+    refuse_background(settings, endpoint.provider)
     for name in settings.given():
         if name in quirks.unsupported:
             raise _unsupported(endpoint, name)

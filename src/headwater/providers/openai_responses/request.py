@@ -54,7 +54,7 @@ _OPENAI: Final = Quirks(tiers=frozenset({"auto", "default", "flex", "scale", "pr
 QUIRKS: Final[Mapping[str, Quirks]] = {
     "openai": _OPENAI,
     "azure": _OPENAI,
-    "openrouter": Quirks(reasoning_fields=frozenset({"format", "signature"})),
+    "openrouter": Quirks(reasoning_fields=frozenset({"format", "signature"}), background=False),  # it stores nothing
 }
 """The differences between servers of this API: a record for each, by the server's name."""
 
@@ -72,9 +72,11 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
     settings = request.settings
     _refuse(settings, endpoint)
     instructions, items = _conversation(
-        with_own_ids(request.messages, _bounded), endpoint.quirks, keep=settings.store is True
+        with_own_ids(request.messages, _bounded), endpoint.quirks, keep=(store := _stores(settings, endpoint))
     )
-    body: JSON = {"model": request.model, "input": items, "stream": True, "store": settings.store is True}
+    body: JSON = {"model": request.model, "input": items, "stream": True, "store": store}
+    if settings.background:
+        body["background"] = True
     text: JSON = {}
     if request.output is not None:
         text["format"], in_words = _output_format(request.output, endpoint.quirks)
@@ -97,10 +99,27 @@ def encode(request: Request, endpoint: Endpoint) -> HTTPRequest:
         "user": settings.user,
     }
     body.update((name, value) for name, value in optional.items() if value is not None)
-    if settings.store is not True and _shows_encrypted_reasoning(request.model, reasoning):
+    if not store and _shows_encrypted_reasoning(request.model, reasoning):
         body["include"] = ["reasoning.encrypted_content"]
     add_extra(body, settings.extra)
     return posted(_url(endpoint), _headers(endpoint), body)
+
+
+def _stores(settings: Settings, endpoint: Endpoint) -> bool:
+    """Whether the server stores the answer; it has to, to compute it in the background."""
+    if not settings.background:
+        return settings.store is True
+    if not endpoint.quirks.background:
+        raise UnsupportedSetting(
+            f"{endpoint.provider} does not compute answers in the background.",
+            hint="It stores no answers: leave background out, or ask OpenAI itself.",
+        )
+    if settings.store is False:
+        raise UnsupportedSetting(
+            "background=True and store=False exclude each other: the answer is read again from where it is stored.",
+            hint="Leave store out.",
+        )
+    return True
 
 
 _UNSUPPORTED: Final[Mapping[str, str]] = {
