@@ -70,6 +70,30 @@ async def answers(base: str, *, responses: bool) -> None:
     assert slow.is_complete
 
 
+async def approvals(base: str) -> None:
+    """A call of an agent of ours is approved by a function of the client's, or by its code in between."""
+    config = sdk.RunConfig(
+        model_provider=sdk.OpenAIProvider(base_url=f"{base}/v1", api_key="none"), tracing_disabled=True
+    )
+    server = {"type": "mcp", "server_label": "approval", "server_url": base, "require_approval": "always"}
+    asked = []
+
+    def decide(request: Any) -> Any:
+        asked.append(request.data.name)
+        return {"approve": True}
+
+    hosted = sdk.HostedMCPTool(tool_config=server, on_approval_request=decide)
+    agent = sdk.Agent(name="approval", model="approval", tools=[hosted])
+    assert (await sdk.Runner.run(agent, "Hi", run_config=config)).final_output == "Done."
+    assert asked == ["send"], asked
+    agent = sdk.Agent(name="approval", model="approval", tools=[sdk.HostedMCPTool(tool_config=server)])
+    result = await sdk.Runner.run(agent, "Hi", run_config=config)
+    (interruption,) = result.interruptions
+    state = result.to_state()
+    state.reject(interruption)
+    assert (await sdk.Runner.run(agent, state, run_config=config)).final_output == "Done."
+
+
 async def tools(base: str) -> None:
     """A model of ours calls an agent of ours, over MCP."""
     config = sdk.RunConfig(
@@ -89,6 +113,8 @@ async def main() -> None:
     for responses in (True, False):
         await answers(base, responses=responses)
         print("as it should be, by", "Responses" if responses else "Chat Completions", flush=True)
+    await approvals(base)
+    print("as it should be, with approvals")
     await tools(base)
     print("as it should be, by MCP")
     print("OpenAI's Agents SDK runs our agents.")

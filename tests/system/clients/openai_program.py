@@ -217,6 +217,23 @@ def responses_that_go_on() -> None:
     )
 
 
+def responses_that_ask() -> None:
+    """A person's approval is an item of one response, and its answer begins the next one."""
+    server: Any = {"type": "mcp", "server_label": "approval", "server_url": sys.argv[1], "require_approval": "always"}
+    for approve, output in ((True, "sent to ann"), (False, None)):
+        first = client.responses.create(model="approval", input="Hi", tools=[server])
+        (request,) = first.output
+        assert (request.type, request.name, request.server_label) == ("mcp_approval_request", "send", "approval")
+        answer: Any = {"type": "mcp_approval_response", "approval_request_id": request.id, "approve": approve}
+        more: Any = {"model": "approval", "input": [answer], "tools": [server], "previous_response_id": first.id}
+        with client.responses.stream(**more) as stream:
+            for _ in stream:
+                pass
+            second = stream.get_final_response()
+        assert [item.type for item in second.output] == ["mcp_call", "message"], second.output
+        assert (second.output[0].output, second.output_text) == (output, "Done."), second.output
+
+
 def responses_in_the_background() -> None:
     begun = client.responses.create(model="slow", input="Hi", background=True)
     assert begun.status == "in_progress"
@@ -251,6 +268,7 @@ CHECKS = [
     responses_of_every_kind,
     responses_with_the_clients_tools,
     responses_that_go_on,
+    responses_that_ask,
     responses_in_the_background,
 ]
 

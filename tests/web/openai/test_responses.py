@@ -12,7 +12,7 @@ from headwater.backends.offline import Call, Say
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished
 from headwater.testing import check_surface, sample_logs
 from headwater.web.openai.chat import WAITS
-from headwater.web.openai.responses import response_id, response_of, responses_wire, run_id
+from headwater.web.openai.responses import approval_of, response_id, response_of, responses_wire, run_id
 from headwater.web.wires.voice import Voice
 from tests.support.streams import log_of, scripted
 
@@ -124,5 +124,8 @@ def test_the_complete_answer_is_the_last_event() -> None:
 
 
 def test_ids_lead_back_to_runs() -> None:
-    assert run_id(response_id("run_1")) == "run_1"
-    assert run_id("chatcmpl-run_1") == ""
+    assert run_id(response_id("run_1")) == ("run_1", 0)
+    assert run_id(response_id("run_1", 2)) == ("run_1", 2)
+    assert run_id("chatcmpl-run_1") == ("", 0)
+    assert approval_of("mcpr_run_1.appr_2") == ("run_1", "appr_2")
+    assert approval_of("else") == ("", "")

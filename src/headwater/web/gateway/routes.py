@@ -93,7 +93,7 @@ class GatewayRoutes(OpenAIRoutes):
                 self._memory.keep(caller, sent, message)
         LOG.info("%s", _line(live))
 
-    def streamed(self, live: LiveRun, wire: Wire) -> Response:
+    def streamed(self, live: LiveRun, wire: Wire, begin: int | None = None) -> Response:
         """See the base class."""
         return ModelAnswer(self.manager, live, wire)
 

@@ -16,7 +16,16 @@ import msgspec
 from headwater.events.messages import File, Image, Message, Text, ToolCall, ToolResult, read_data_url
 from headwater.web.problems import Problem
 
-__all__ = ("Asked", "asked_of_chat", "asked_of_responses")
+__all__ = ("Approved", "Asked", "asked_of_chat", "asked_of_responses")
+
+
+class Approved(NamedTuple):
+    """A person's answer to an approval request."""
+
+    request: str
+    """The id of the request's item."""
+    allowed: bool
+    note: str
 
 
 class Asked(NamedTuple):
@@ -36,6 +45,10 @@ class Asked(NamedTuple):
     """Further options of a bare model: keyword arguments of its `stream`."""
     told: Mapping[str, Any] = {}
     """Fields of the request that the response repeats."""
+    approvers: frozenset[str] = frozenset()
+    """The agents whose calls the client can approve: those that it declares as MCP servers."""
+    approved: tuple[Approved, ...] = ()
+    """The answers at the end of the input: they resume a run, and there is no new input."""
 
 
 _CANNOT: Final[Mapping[str, Any]] = {"n": (1,), "logprobs": (False,), "top_logprobs": (0,)}
@@ -250,6 +263,18 @@ def asked_of_responses(body: Mapping[str, Any], *, bare: bool = False) -> Asked:
     text = body.get("text")
     _check_format("text", text.get("format") if isinstance(text, Mapping) else None, bare=bare)
     given = body.get("input")
+    approvers = frozenset(
+        one["server_label"]
+        for one in _listed(body, "tools")
+        if isinstance(one, Mapping)
+        and one.get("type") == "mcp"
+        and isinstance(one.get("server_label"), str)
+        and one.get("require_approval") != "never"
+    )
+    approved = () if isinstance(given, str) else _approved(_listed(body, "input"))
+    if approved:
+        background = body.get("background") is True
+        return Asked(model, (), (), (), stream, background=background, approvers=approvers, approved=approved)
     if isinstance(given, str):
         said = [Message.user(given)] if given else []
     else:
@@ -266,7 +291,35 @@ def asked_of_responses(body: Mapping[str, Any], *, bare: bool = False) -> Asked:
     if isinstance(told := body.get("instructions"), str) and told:
         history = (Message.system(told), *history)
     offered = () if body.get("tool_choice") == "none" else tuple(tools)
-    return Asked(model, history, task, offered, stream, background=body.get("background") is True, previous=previous)
+    return Asked(
+        model,
+        history,
+        task,
+        offered,
+        stream,
+        background=body.get("background") is True,
+        previous=previous,
+        approvers=approvers,
+    )
+
+
+def _approved(items: Sequence[Any]) -> tuple[Approved, ...]:
+    """Returns the answers after the last message; earlier ones belong to a run that has ended."""
+    answers: list[Approved] = []
+    for at, item in enumerate(items):
+        kind = item.get("type") if isinstance(item, Mapping) else None
+        if kind == "mcp_approval_response":
+            request, allowed, note = item.get("approval_request_id"), item.get("approve"), item.get("reason")
+            if not isinstance(request, str) or not isinstance(allowed, bool):
+                raise _refused(f"input[{at}]", f"input[{at}] needs approval_request_id and approve.")
+            answers.append(Approved(request, allowed, _text(note)))
+        elif not isinstance(kind, str) or kind not in _OURS:
+            answers.clear()
+    return tuple(answers)
+
+
+_OURS: Final = frozenset({"reasoning", "mcp_call", "mcp_list_tools", "mcp_approval_request", "item_reference"})
+"""Items of this server's runs that the client sends back."""
 
 
 def _item(item: Any, param: str) -> Sequence[Message]:
@@ -283,8 +336,8 @@ def _item(item: Any, param: str) -> Sequence[Message]:
             output = item.get("output")
             text = _joined(_parts(output, param)) if isinstance(output, (str, list)) else ""
             return (Message.tool(ToolResult(id=_text(item.get("call_id")), name="", content=text)),)
-        case "reasoning" | "mcp_call" | "item_reference":
-            return ()  # this server's own tool calls, sent back by the client
+        case str() if kind in _OURS or kind == "mcp_approval_response":
+            return ()
     raise _refused(param, f"{param} has an unsupported type: {kind!r}.")
 
 

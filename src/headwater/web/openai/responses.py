@@ -1,14 +1,16 @@
 """Responses: a run as events for OpenAI clients, or as one response.
 
 The agent's own tool calls are `mcp_call` items, which clients show and never run; calls of the client's own tools are
-`function_call` items. Events are numbered without gaps, so a client can resume after a number. Clients require that
-each item is opened, filled and closed, and that the last event contains all items.
+`function_call` items. A client that declares an agent as an MCP server is asked to approve its calls: the response then
+ends with `mcp_approval_request` items, and another one continues the run. Events are numbered without gaps, so a client
+can resume after a number. Clients require that each item is opened, filled and closed, and that the last event contains
+all items.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -29,12 +31,14 @@ from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
 from headwater.web.openai.chat import DONE, WAITS
 from headwater.web.openai.failures import CANCELLED, failure, is_filtered, model_failure
 from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls, arguments_text
+from headwater.web.wires.questions import Questions
 from headwater.web.wires.voice import Said, Voice
 from headwater.web.wires.wire import Wire
 
-__all__ = ("Responses", "response_id", "response_of", "responses_wire", "run_id")
+__all__ = ("Part", "Responses", "approval_of", "response_id", "response_of", "responses_wire", "run_id")
 
 _PREFIX: Final = "resp_"
+_REQUEST: Final = "mcpr_"
 _ENDS: Final = (RunFinished, RunFailed, RunCancelled)
 _INCOMPLETE: Final = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
@@ -42,35 +46,58 @@ _Told = Iterator[tuple[str, dict[str, Any]]]
 """Events as their type and their other fields."""
 
 
-def response_id(run: str) -> str:
-    """Returns the id of a run's response."""
-    return f"{_PREFIX}{run}"
+class Part(NamedTuple):
+    """The part of a run that one response has, by how often the run has waited for people."""
+
+    begin: int = 0
+    """The wait that it follows; 0 for the start of the run."""
+    end: int | None = None
+    """The wait with which it ends; None for the end of the run."""
+    approvers: frozenset[str] = frozenset()
+    """The agents that the client knows as MCP servers."""
 
 
-def run_id(response: str) -> str:
-    """Returns the id of a response's run, or "" if the response is not from this server."""
-    return response.removeprefix(_PREFIX) if response.startswith(_PREFIX) else ""
+_WHOLE_RUN: Final = Part()
 
 
-def responses_wire(model: str, *, after: int = -1, bare: bool = False, **asked: Any) -> Wire:
+def response_id(run: str, begin: int = 0) -> str:
+    """Returns the id of a run's response that follows that wait."""
+    return f"{_PREFIX}{run}.{begin}" if begin else f"{_PREFIX}{run}"
+
+
+def run_id(response: str) -> tuple[str, int]:
+    """Returns the id of a response's run, and the wait that the response follows; "" if it is not from this server."""
+    run, _, begin = response.removeprefix(_PREFIX).partition(".")
+    return (run, int(begin) if begin.isdecimal() else 0) if response.startswith(_PREFIX) else ("", 0)
+
+
+def approval_of(request: str) -> tuple[str, str]:
+    """Returns the run and the approval of an approval request's item; "" if it is not from this server."""
+    run, _, approval = request.removeprefix(_REQUEST).partition(".")
+    return (run, approval) if request.startswith(_REQUEST) else ("", "")
+
+
+def responses_wire(model: str, *, after: int = -1, bare: bool = False, part: Part = _WHOLE_RUN, **asked: Any) -> Wire:
     """Returns the wire of a run of `model`, after the event with that number. It repeats the fields in `asked`.
 
     For a `bare` model nothing is sent before its first output, so that a failure can still set the HTTP status.
     """
     return Wire(
-        key=("responses", model, after, bare, msgspec.json.encode(asked)),
-        make=lambda: Responses(model, after=after, bare=bare, **asked),
+        key=("responses", model, after, bare, part, msgspec.json.encode(asked)),
+        make=lambda: Responses(model, after=after, bare=bare, part=part, **asked),
         media_type=SSE_TYPE,
         hello=b"" if bare else SSE_HELLO,
         idle=SSE_IDLE,
-        last=b"" if bare or asked.get("background") else WAITS,
+        last=b"" if bare or (asked.get("background") and not part.approvers) else WAITS,
     )
 
 
 class Responses:
     """A map; see `wire.Map`."""
 
-    def __init__(self, model: str, *, after: int = -1, bare: bool = False, **asked: Any) -> None:
+    def __init__(
+        self, model: str, *, after: int = -1, bare: bool = False, part: Part = _WHOLE_RUN, **asked: Any
+    ) -> None:
         self._voice = Voice()
         self._calls = StreamedCalls() if bare else ClientCalls(self._voice.tree)
         self._bare = bare
@@ -90,13 +117,30 @@ class Responses:
         """The index of the item of each client tool call."""
         self._at: dict[tuple[str, str], int] = {}
         """The index of the item of each of our own tool calls."""
+        self._part = part
+        self._questions = Questions() if part.begin or part.end is not None else None
+        self._requests: dict[tuple[str, str], str] = {}
+        """The approval request of each call that the client was asked about."""
+        self._leads = part.begin > 0
+        """Whether the next text is the first of a response in the middle of a run."""
+        self.complete = False
+        """Whether the response has ended before its run."""
 
     def __call__(self, event: Event) -> bytes:
         """Returns the frames of the next event."""
+        if self.complete:
+            return b""
         frames = self._frames(self._events(event))
-        if event.run == self._run and isinstance(event, _ENDS):
+        if self.complete or (event.run == self._run and isinstance(event, _ENDS)):
             return frames + DONE
-        return frames + WAITS if event.run == self._run and isinstance(event, RunWaiting) else frames
+        if event.run == self._run and isinstance(event, RunWaiting):
+            begun = self._questions is None or self._questions.waits > self._part.begin
+            return frames + WAITS if begun else frames
+        return frames
+
+    def ending(self, part: Part) -> Responses:
+        """Returns a new map of the same response, with the end of its part."""
+        return Responses(self._model, after=self._after, bare=self._bare, part=part, **self._asked)
 
     def failed(self, message: str) -> bytes:
         """Returns the frames that end a stream before its run."""
@@ -112,6 +156,57 @@ class Responses:
         return b"".join(frames)
 
     def _events(self, event: Event) -> _Told:
+        if self._questions is None:
+            yield from self._all(event)
+            return
+        waits = self._questions.add(event)
+        if self._questions.waits < self._part.begin or (waits and self._questions.waits == self._part.begin):
+            for _ in self._all(event):
+                pass  # another response has it
+            if waits:
+                self._begin_again()
+        elif not self.complete:
+            yield from self._all(event)
+            if waits and self._questions.waits == self._part.end:
+                yield from self._ask(self._questions)
+
+    def _begin_again(self) -> None:
+        """Begins a response in the middle of the run."""
+        self._number, self._begun, self._items, self._open = 0, False, [], None
+        self._at, self._client_at, self._leads = {}, {}, True
+        assert self._questions is not None
+        for asked in self._questions.open.values():
+            if isinstance(asked, ApprovalAsked):
+                self._requests[asked.run, asked.call] = self._request_id(asked)
+
+    @property
+    def _name(self) -> str:
+        """What the ids of items contain: they differ between the responses of a run."""
+        return f"{self._run}_{self._part.begin}" if self._part.begin else self._run
+
+    def _request_id(self, asked: ApprovalAsked) -> str:
+        return f"{_REQUEST}{self._run}.{asked.approval}"
+
+    def _ask(self, questions: Questions) -> _Told:
+        """Ends the response with the approvals that the run waits for."""
+        yield from self._close()
+        for asked in questions.open.values():
+            assert isinstance(asked, ApprovalAsked)
+            item = {
+                "id": self._request_id(asked),
+                "type": "mcp_approval_request",
+                "server_label": asked.agent if asked.agent in self._part.approvers else self._model,
+                "name": asked.name,
+                "arguments": arguments_text(asked.arguments),
+            }
+            index = len(self._items)
+            self._items.append(item)
+            for kind in ("added", "done"):
+                yield f"response.output_item.{kind}", {"output_index": index, "item": item}
+        yield "response.completed", {"response": self.response("completed", Usage())}  # the last one has the usage
+        self.complete = True
+
+    def _all(self, event: Event) -> _Told:
         said = self._voice(event)
         calls = self._calls(event)
         if not self._run:
@@ -133,15 +228,21 @@ class Responses:
     # --- text and reasoning
 
     def _say(self, one: Said) -> _Told:
+        text = one.text
+        if self._leads:  # the text before it is in another response
+            text = text.lstrip("\n")
+            if not text:
+                return
+            self._leads = False
         if self._open is not None and not self._open.takes(one.kind):
             yield from self._close()
         if self._open is None:
-            self._open = _Open(one.kind, self._run, len(self._items))
+            self._open = _Open(one.kind, self._name, len(self._items))
             self._items.append(self._open.item("in_progress"))
             yield from self._open.begin()
         if one.kind != self._open.kind:
             yield from self._open.next_part(one.kind)
-        yield self._open.say(one.text)
+        yield self._open.say(text)
 
     def _close(self, status: str = "completed") -> _Told:
         if self._open is not None:
@@ -155,7 +256,7 @@ class Responses:
         if call.name:
             yield from self._close()
             index = self._client_at[call.id] = len(self._items)
-            item = {"id": f"fc_{self._run}_{index}", "type": "function_call", "call_id": call.id, "name": call.name}
+            item = {"id": f"fc_{self._name}_{index}", "type": "function_call", "call_id": call.id, "name": call.name}
             self._items.append({**item, "arguments": "", "status": "in_progress"})
             yield "response.output_item.added", {"output_index": index, "item": self._items[index]}
         index = self._client_at[call.id]
@@ -197,7 +298,7 @@ class Responses:
         index = self._at[event.run, call] = len(self._items)
         arguments = arguments_text(ready.arguments) if ready is not None else "{}"
         item = {
-            "id": f"mcp_{self._run}_{index}",
+            "id": f"mcp_{self._name}_{index}",
             "type": "mcp_call",
             "server_label": event.agent,
             "name": ready.name if ready is not None else "",
@@ -206,6 +307,8 @@ class Responses:
             "error": None,
             "status": "in_progress",
         }
+        if (request := self._requests.get((event.run, call))) is not None:
+            item["approval_request_id"] = request
         self._items.append(item)
         place = {"item_id": item["id"], "output_index": index}
         yield "response.output_item.added", {"output_index": index, "item": {**item, "arguments": ""}}
@@ -257,7 +360,7 @@ class Responses:
     ) -> dict[str, Any]:
         """Returns the response so far."""
         return {
-            "id": response_id(self._run),
+            "id": response_id(self._run, self._part.begin),
             "object": "response",
             "created_at": self._created,
             "status": status,
@@ -372,9 +475,11 @@ def _usage_of(usage: Usage) -> dict[str, Any]:
     }
 
 
-def response_of(log: Iterable[Event], model: str, *, bare: bool = False, **asked: Any) -> dict[str, Any] | None:
+def response_of(
+    log: Iterable[Event], model: str, *, bare: bool = False, part: Part = _WHOLE_RUN, **asked: Any
+) -> dict[str, Any] | None:
     """Returns the run so far as one response; None before its first event. The status shows a cancelled run."""
-    made = Responses(model, bare=bare, **asked)
+    made = Responses(model, bare=bare, part=part, **asked)
     last: dict[str, Any] | None = None
     end: Event | None = None
     for event in log:
@@ -386,7 +491,7 @@ def response_of(log: Iterable[Event], model: str, *, bare: bool = False, **asked
         return None
     if last is None or last["status"] == "in_progress":
         return made.response("in_progress")
-    if isinstance(end, RunCancelled):
+    if isinstance(end, RunCancelled) and not made.complete:
         return {**last, "status": "cancelled", "incomplete_details": None}
     return last
 

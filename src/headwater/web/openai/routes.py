@@ -1,7 +1,7 @@
 """`/v1`: OpenAI's two text APIs, so that every OpenAI client can use agents; each agent is a model.
 
 Owns which run answers a request, and errors in OpenAI's format. `asked` parses requests; `chat` and `responses` format
-runs.
+runs; `approvals` says which part of a run a response has.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from headwater.events import RunCancelled, RunFailed
 from headwater.web.http.answers import StreamAnswer, json_answer, problem_headers
 from headwater.web.http.bodies import number, parsed
 from headwater.web.http.site import Handler, Site
+from headwater.web.openai.approvals import answered, asks, goes_on, notes_of, part_of, told_by
 from headwater.web.openai.asked import Asked, asked_of_chat, asked_of_responses
 from headwater.web.openai.chat import DONE, chat_wire, completion, sse_data
 from headwater.web.openai.failures import is_filtered, kind_of, unanswered
@@ -26,7 +27,7 @@ from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
 from headwater.web.runs.latest import answered_before_its_end
 from headwater.web.runs.live_run import LiveRun
-from headwater.web.runs.manager import NOW
+from headwater.web.runs.manager import NOW, Manager
 from headwater.web.runs.waiting import run_to_its_end
 from headwater.web.wires.wire import Wire
 
@@ -89,9 +90,9 @@ class OpenAIRoutes:
             )
         return {"client_tools": asked.tools}
 
-    def streamed(self, live: LiveRun, wire: Wire) -> Response:
-        """Streams a run."""
-        return _Streamed(self.manager, live, wire)
+    def streamed(self, live: LiveRun, wire: Wire, begin: int | None = None) -> Response:
+        """Streams a run; `begin` says which response of it, in the Responses API."""
+        return _Streamed(self.manager, live, wire, begin)
 
     def whole(self, live: LiveRun, value: Any) -> Response:
         """Returns an ended run as a completion or a response."""
@@ -111,7 +112,7 @@ class OpenAIRoutes:
             history=asked.history,
             keep=keep,
             led=asked.stream and not keep,
-            notes={"responses": told} if (told := _told(asked)) else None,
+            notes=notes_of(_told(asked), asked.approvers),
             **self.options(member, asked),
         )
 
@@ -135,30 +136,41 @@ class OpenAIRoutes:
     async def responses(self, request: Request, caller: str | None) -> Response:
         """Answers with a response, streamed or in the background if requested."""
         asked = self.asked(parsed(await self._site.body(request)), responses=True)
-        if asked.previous is not None:
-            asked = asked._replace(history=(*await self._said_before(asked.previous, caller), *asked.history))
-        told = _told(asked)
-        live = self.begin(asked, caller, keep=True)
-        await self.manager.stored(live)
+        if asked.approved:
+            if asked.stream:
+                self.manager.check_readers()
+            live, begin = await answered(self.manager, self._actions, asked.approved, caller)
+            live.on_disconnect = self._actions.then(None, "continue" if asked.background else "cancel")
+            goes_on(live, begin, _told(asked), asked.approvers)
+        else:
+            if asked.previous is not None:
+                asked = asked._replace(history=(*await self._said_before(asked.previous, caller), *asked.history))
+            live, begin = self.begin(asked, caller, keep=True), 0
+            await self.manager.stored(live)
         if asked.stream:
-            return self.streamed(live, responses_wire(asked.model, bare=self.bare, **told))
+            return self.streamed(live, self._wire(live, begin), begin)
         if not asked.background and not await run_to_its_end(self.manager, live, request):
             return Response(status_code=499)  # nobody reads it
-        if not asked.background and await self.manager.needs_answers(live):
+        if not asked.background and await self.manager.needs_answers(live) and not asks(live, begin):
             return _waits(live)
-        return self.whole(live, await self._so_far(live))
+        return self.whole(live, await self._so_far(live, begin))
+
+    def _wire(self, live: LiveRun, begin: int, after: int = -1) -> Wire:
+        part, told = part_of(live, begin), told_by(live, begin)
+        return responses_wire(live.agent, after=after, bare=self.bare, part=part, **told)
 
     async def _said_before(self, previous: str, caller: str | None) -> tuple[Any, ...]:
-        live = await self._response(previous, caller, param="previous_response_id")
+        live, _ = await self._response(previous, caller, param="previous_response_id")
         if not live.over:
             said = f"The response {previous} is still in progress."
             raise Problem("bad_request", said, hint="Wait for it.", param="previous_response_id")
         response = live.response
         return () if response is None else tuple(getattr(response, "messages", ()))
 
-    async def _response(self, response: str, caller: str | None, *, param: str | None = None) -> LiveRun:
+    async def _response(self, response: str, caller: str | None, *, param: str | None = None) -> tuple[LiveRun, int]:
+        run, begin = run_id(response)
         try:
-            return await self.manager.find(run_id(response), caller, position=NOW)
+            return await self.manager.find(run, caller, position=NOW), begin
         except Problem as problem:
             if problem.code != "unknown_run":
                 raise
@@ -166,46 +178,56 @@ class OpenAIRoutes:
             hint = "Responses are kept for a limited time after they end."
             raise Problem("unknown_run", said, hint=hint, param=param) from None
 
-    async def _so_far(self, live: LiveRun) -> Any:
-        told = live.notes.get("responses", {})
+    async def _so_far(self, live: LiveRun, begin: int) -> Any:
+        asks(live, begin)
         if not (len(live.log) or live.over):
             await live.news()  # done at the first event, so no need to drop it
-        return response_of(live.log, live.agent, bare=self.bare, **told)
+        return response_of(live.log, live.agent, bare=self.bare, part=part_of(live, begin), **told_by(live, begin))
 
     async def retrieve(self, request: Request, caller: str | None) -> Response:
         """Returns a response so far, or streams its events after a given one."""
-        live = await self._response(request.path_params["id"], caller)
+        live, begin = await self._response(request.path_params["id"], caller)
         query = request.query_params
         if query.get("stream") != "true":
-            return json_answer(await self._so_far(live), 200, {"headwater-run": live.id})
+            return json_answer(await self._so_far(live, begin), 200, {"headwater-run": live.id})
         self.manager.check_readers()
         after = number("starting_after", query.get("starting_after"), -1)
-        told = live.notes.get("responses", {})
-        wire = responses_wire(live.agent, after=-1 if after is None else after, bare=self.bare, **told)
-        return _Streamed(self.manager, live, wire)
+        wire = self._wire(live, begin, -1 if after is None else after)
+        return _Streamed(self.manager, live, wire, begin)
 
     async def cancel(self, request: Request, caller: str | None) -> Response:
         """Stops a response; answers after it has stopped."""
         await self._site.body(request)
-        live = await self._response(request.path_params["id"], caller)
+        live, begin = await self._response(request.path_params["id"], caller)
         live.cancel()
         await asyncio.wait({live.task})
-        return json_answer(await self._so_far(live), 200, {"headwater-run": live.id})
+        return json_answer(await self._so_far(live, begin), 200, {"headwater-run": live.id})
 
 
 class _Streamed(StreamAnswer):
-    """A stream that ends with an error when its run waits for people and only a client can answer."""
+    """A stream that ends when its run waits for people and only a client can answer.
+
+    It ends with an error, unless it can ask the client.
+    """
+
+    def __init__(self, manager: Manager, live: LiveRun, wire: Wire, begin: int | None = None) -> None:
+        super().__init__(manager, live, wire)
+        self._begin = begin
 
     async def ends(self, send: Send) -> bool:
         """See the base class."""
         if not await self._manager.needs_answers(self.live):
             return False
         frames_of = self._wire.make()
+        data = b""
+        if asked := self._begin is not None and asks(self.live, self._begin) and isinstance(frames_of, Responses):
+            frames_of = frames_of.ending(part_of(self.live, self._begin))
         for event in self.live.log:
-            frames_of(event)
-        told = unanswered(self.live.id, self.live.unattended)
-        said = told["error"]["message"]
-        data = frames_of.failed(said) if isinstance(frames_of, Responses) else sse_data(told) + DONE
+            data = frames_of(event) or data
+        if not asked:
+            told = unanswered(self.live.id, self.live.unattended)
+            said = told["error"]["message"]
+            data = frames_of.failed(said) if isinstance(frames_of, Responses) else sse_data(told) + DONE
         await send({"type": "http.response.body", "body": data, "more_body": True})
         answered_before_its_end(self.live)
         return True
