@@ -252,7 +252,7 @@ def test_retracted_finished_text_is_reported() -> None:
     said = "first\n\n## A **bold** heading of some words\n\nand more\n\nand"
     shown = Shown(*BEGUN, Said("kept\n\n"), Said(said), columns=80)
     shown.take(Withdrawn(len(said), text=said))
-    assert shown.rows[-2:] == ["", '↩ Withdrawn: what stands above from "first A bold heading of some…" on']
+    assert shown.rows[-2:] == ["", '↩ Retracted: what stands above from "first A bold heading of some…" on']
     shown.take(Said("again"), Ended("finished"))
     assert shown.rows[-2:] == ["", "again"]
 

@@ -97,7 +97,7 @@ def test_a_dropped_connection_and_its_recovery_are_printed() -> None:
 def test_unprinted_text_is_retracted_silently() -> None:
     retracted = log.at(Retracted(step=1, attempt=1, chars=4), 1.0, "ann")
     lines = told(log.begun("ann"), log.said("ann", "Half"), [retracted], log.said("ann", "Whole.\n"))
-    assert lines[2:] == ["ann: · 4 characters are withdrawn", "ann | Whole."]
+    assert lines[2:] == ["ann: · 4 characters are retracted", "ann | Whole."]
 
 
 @pytest.mark.parametrize(

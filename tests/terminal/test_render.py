@@ -56,7 +56,7 @@ def test_plain_without_words_is_nothing() -> None:
 
 def test_plain_never_joins_two_attempts() -> None:
     log = logs.joined(logs.begin(), logs.text("Riv"), logs.broken_off(3), logs.text("Rivers."), logs.finished())
-    assert plain(log) == "Riv\n[The last 3 characters above are withdrawn: ConnectionFailed]\nRivers.\n"
+    assert plain(log) == "Riv\n[The last 3 characters above are retracted: ConnectionFailed]\nRivers.\n"
 
 
 def test_plain_shows_a_refusal_on_a_line_of_its_own() -> None:

@@ -133,6 +133,20 @@ def test_a_tool_is_under_way_from_its_name_to_its_end() -> None:
     assert shown(log)[1:] == [ToolEnded(phrase, 0.4)]
 
 
+def test_a_call_is_shown_as_it_was_approved() -> None:
+    log = logs.joined(
+        logs.begin(),
+        logs.call("send", "c1", to="ann"),
+        logs.stamped([ApprovalAsked(approval="a", call="c1", name="send", arguments={"to": "ann"})], "r1"),
+        logs.stamped([ApprovalAnswered(approval="a", allowed=True, arguments={"to": "bob"})], "r1"),
+        logs.tool_started("send", "c1"),
+        logs.tool_finished("send", "c1"),
+    )
+    phrase = 'send(to="bob")'
+    assert [f"tool {phrase}"] in acts(log)
+    assert shown(log)[-2:] == [Noted(f"Approved as {phrase}"), ToolEnded(phrase, 0.4)]
+
+
 def test_parallel_tools_end_in_their_own_order() -> None:
     log = logs.joined(
         logs.begin(),
@@ -318,10 +332,10 @@ def test_retracted_text_is_not_kept() -> None:
             ApprovalAsked(approval="a", call="c", name="delete", arguments={"path": "/"}),
             Noted('Waiting for approval to run delete(path="/")'),
         ),
-        (ApprovalAnswered(approval="a", allowed=True), Noted("Allowed")),
+        (ApprovalAnswered(approval="a", allowed=True), Noted("Approved")),
         (InputAsked(input="i", call="c", name="book", message="Which day?"), Noted("book asks: Which day?")),
         (InputAnswered(input="i", action="decline"), Noted("Not answered (declined)")),
-        (ApprovalAnswered(approval="a", allowed=False, note="too risky"), Noted("Not allowed: too risky")),
+        (ApprovalAnswered(approval="a", allowed=False, note="too risky"), Noted("Denied: too risky")),
     ],
 )
 def test_notes(event: Event, note: Item) -> None:

@@ -34,7 +34,7 @@ class LinePrinter:
 
     `live` shows the words as they come, and otherwise the whole answer at its end. `file` is standard output unless
     given. A terminal gets a page: header, rendered words, tools, notes, what is waited for (`look` says which of it); a
-    pipe, a file and a dumb terminal the answer's text alone. NO_COLOR is respected. Words that may be taken back wait
+    pipe, a file and a dumb terminal the answer's text alone. NO_COLOR is respected. Words that may be retracted wait
     until their step has ended where the file is a pipe or a file. `past` are the events before those to be shown, where
     a log is gone on with. `parted` leaves an empty line before all that is shown on a terminal. Printers that write to
     one file in turn share `plain`, which knows what stands there where it is no page.

@@ -134,9 +134,11 @@ def approval_asked(event: ApprovalAsked) -> str:
     return f"Waiting for approval to run {call_phrase(event.name, event.arguments)}{reason}"
 
 
-def approval_answered(event: ApprovalAnswered) -> str:
-    """Describes the person's decision."""
-    return "Allowed" if event.allowed else "Not allowed" + (f": {event.note}" if event.note else "")
+def approval_answered(event: ApprovalAnswered, name: str) -> str:
+    """Describes the person's decision; `name` is the tool, whose changed arguments are shown."""
+    if not event.allowed:
+        return "Denied" + (f": {event.note}" if event.note else "")
+    return "Approved" + (f" as {call_phrase(name, event.arguments)}" if event.arguments is not None else "")
 
 
 def input_asked(event: InputAsked) -> str:

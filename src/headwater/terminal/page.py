@@ -219,7 +219,7 @@ class Page:
         words = [word for word in _MARKS.sub("", item.text).split() if word.strip("-=+")]
         quoted = " ".join(words[:WORDS_QUOTED]) + (self._signs.cut if len(words) > WORDS_QUOTED else "")
         above = f'what stands above from "{settled(one_line(quoted))}" on' if words else "what was just said"
-        self._note(f"Withdrawn: {above}", "warning", self._signs.withdrawn)
+        self._note(f"Retracted: {above}", "warning", self._signs.withdrawn)
 
     def _ended(self, item: Ended) -> None:
         self._acts = ()

@@ -43,12 +43,12 @@ class Plain:
         self._voice: Voice = "answer"
 
     def render(self, item: Item) -> str:
-        """What to write for `item`: words, a withdrawal on a line of its own, and one newline at the end."""
+        """What to write for `item`: words, a retraction on a line of its own, and one newline at the end."""
         if isinstance(item, Said):
             return self._said(item)
         if isinstance(item, Withdrawn):
             # Written text cannot be erased, and without a note two attempts would look like one answer.
-            return f"{self.end_line()}[{_withdrawal(item)}]\n"
+            return f"{self.end_line()}[{_retraction(item)}]\n"
         if isinstance(item, Ended) and item.outcome not in ("waiting", "handed over"):
             self._voice = "answer"
             return self.end_line()
@@ -97,8 +97,8 @@ def seconds(duration: float, *, tenths: bool = False) -> str:
     return f"{minutes} min {rest} s"
 
 
-def _withdrawal(item: Withdrawn) -> str:
+def _retraction(item: Withdrawn) -> str:
     what = (
-        f"The last {item.chars:,} characters above are withdrawn" if item.chars else "What was just said is withdrawn"
+        f"The last {item.chars:,} characters above are retracted" if item.chars else "What was just said is retracted"
     )
     return f"{what}: {one_line(item.cause)}" if item.cause else what

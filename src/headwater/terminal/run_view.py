@@ -187,6 +187,7 @@ class RunView:
         self._voices: dict[int, Voice] = {}
         self._lead = ""
         self._calls: dict[str, str] = {}
+        self._asked: dict[str, ApprovalAsked] = {}
         """A phrase for each call of this step, from its first event to its tool's end."""
         self._acts: dict[str, Act] = {}
         self._answer_tool = ""
@@ -244,6 +245,7 @@ class RunView:
     def _forget(self) -> None:
         self._voices.clear()
         self._calls.clear()
+        self._asked.clear()
         self._acts.clear()
         self._answers.clear()
         self._lead = ""
@@ -387,10 +389,15 @@ class RunView:
         return (Noted(notes.file_made(event)),)
 
     def _approval_asked(self, event: ApprovalAsked) -> tuple[Item, ...]:
+        self._asked[event.approval] = event
         return (Noted(notes.approval_asked(event)),)
 
     def _approval_answered(self, event: ApprovalAnswered) -> tuple[Item, ...]:
-        return (Noted(notes.approval_answered(event)),)
+        asked = self._asked.pop(event.approval, None)
+        name = asked.name if asked is not None else ""
+        if asked is not None and event.arguments is not None:
+            self._calls[asked.call] = call_phrase(name, event.arguments)
+        return (Noted(notes.approval_answered(event, name)),)
 
     def _input_asked(self, event: InputAsked) -> tuple[Item, ...]:
         return (Noted(notes.input_asked(event)),)

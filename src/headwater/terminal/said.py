@@ -41,7 +41,7 @@ class Words(Protocol):
         """Finish what is open as far as it can no longer change: at most so many rows, which it then has no more."""
 
     def retract(self, text: str) -> bool:
-        """Take back the last of them, as far as it is not finished: whether all of it was not."""
+        """Retracts the last of them, as far as it is not finished. Returns whether none of it was."""
 
 
 class Markdown:

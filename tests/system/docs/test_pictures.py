@@ -79,7 +79,7 @@ def told(log: list[Event]) -> Iterator[str]:
     for event in log:
         view = board.feed(event)
         for block in view.blocks if view is not None else ():
-            if isinstance(block, Note) and block.text != "Allowed" and not block.text.startswith("Healed"):
+            if isinstance(block, Note) and block.text != "Approved" and not block.text.startswith("Healed"):
                 yield block.text  # those two may stand for less than a frame
             elif isinstance(block, ToolLine):
                 yield block.phrase

@@ -202,7 +202,7 @@ def test_a_line_reports_the_retraction_of_scrolled_text() -> None:
     rows = without_header(frames.left)
     assert rows[:3] == ["One", "", "two three"]
     assert "- four" not in rows
-    assert '↩ Withdrawn: what stands above from "One two three four" on' in " ".join(rows)
+    assert '↩ Retracted: what stands above from "One two three four" on' in " ".join(rows)
     assert rows[-3] == "Five."
 
 

@@ -80,6 +80,17 @@ def test_a_call_being_written_is_named() -> None:
     assert view.tokens == (2, True)
 
 
+def test_a_call_is_shown_as_it_was_approved() -> None:
+    asked = ApprovalAsked(approval="a", call="c1", name="send", arguments={"to": "ann"})
+    answered = ApprovalAnswered(approval="a", allowed=True, arguments={"to": "bob"})
+    view = ann(
+        log.called("ann", "send", to="ann"),
+        [log.at(asked, 1.0, "ann"), log.at(answered, 1.0, "ann")],
+        log.tool_started("ann", "send"),
+    )
+    assert texts(view)[-2:] == ['note: Approved as send(to="bob")', 'tool: send(to="bob")']
+
+
 def test_a_retried_tool_keeps_its_line() -> None:
     view = ann(log.tool_started("ann", "search"), log.tool_started("ann", "search", try_=2))
     assert texts(view) == ["tool: search (try 2)"]
@@ -136,7 +147,7 @@ def test_retracted_text_is_removed() -> None:
     assert texts(view) == [
         "answer: Kept.",
         "healed: Healed: ConnectionFailed: The connection broke",
-        "warning: 8 characters are withdrawn",
+        "warning: 8 characters are retracted",
         "answer: Whole.",
     ]
 
@@ -157,8 +168,8 @@ def test_retracted_text_is_removed() -> None:
             ApprovalAsked(approval="p", call="c", name="pay", reason="It is much."),
             "question: Waiting for approval to run pay(): It is much.",
         ),
-        (ApprovalAnswered(approval="p", allowed=True), "note: Allowed"),
-        (ApprovalAnswered(approval="p", allowed=False, note="too much"), "note: Not allowed: too much"),
+        (ApprovalAnswered(approval="p", allowed=True), "note: Approved"),
+        (ApprovalAnswered(approval="p", allowed=False, note="too much"), "note: Denied: too much"),
         (InputAsked(input="i", call="c", name="book", message="Which berth?"), "question: book asks: Which berth?"),
         (
             InputAsked(input="i", call="c", name="book", url="https://x.example"),

@@ -84,6 +84,7 @@ class AgentView:
     """
 
     __slots__ = (
+        "_approvals",
         "_attempt",
         "_before",
         "_calls",
@@ -135,6 +136,7 @@ class AgentView:
         self._calls: dict[str, str] = {}  # the calls that the model is writing, by their keys
         self._phrases: dict[str, str] = {}
         self._questions: dict[str, Literal["approval", "input"]] = {}  # the open ones, by their ids
+        self._approvals: dict[str, ApprovalAsked] = {}
         self._healing: Note | None = None
         self._count = TokenCount()
 
@@ -263,6 +265,7 @@ class AgentView:
         self.ended = event.time
         self._stop_work()
         self._questions.clear()
+        self._approvals.clear()
         return True
 
     def _stop_work(self) -> None:
@@ -318,7 +321,7 @@ class AgentView:
             self._attempt = []
         self._words = None
         if event.chars:
-            self._note(f"{event.chars:,} characters are withdrawn", "warning")
+            self._note(f"{event.chars:,} characters are retracted", "warning")
 
     def _usage(self, event: UsageReported) -> None:
         if event.usage:
@@ -429,10 +432,15 @@ class AgentView:
     # --- people
 
     def _approval_asked(self, event: ApprovalAsked) -> None:
+        self._approvals[event.approval] = event
         self._ask(event.approval, "approval", notes.approval_asked(event))
 
     def _approval_answered(self, event: ApprovalAnswered) -> None:
-        self._answered(event.approval, notes.approval_answered(event))
+        asked = self._approvals.pop(event.approval, None)
+        name = asked.name if asked is not None else ""
+        if asked is not None and event.arguments is not None:
+            self._phrases[asked.call] = call_phrase(name, event.arguments)
+        self._answered(event.approval, notes.approval_answered(event, name))
 
     def _input_asked(self, event: InputAsked) -> None:
         self._ask(event.input, "input", notes.input_asked(event))

@@ -61,7 +61,7 @@ export function describe(event, fold) {
     case "attempt.failed":
       return [["why", oneSentence(event.error)], ["then", (event.then ?? "raise") === "raise" ? "the run fails" : `${event.then}${event.wait ? ` after ${seconds(event.wait)}` : ""}`]];
     case "retracted":
-      return [["why", event.cause], ["what", `${many(event.chars, "character")} taken back.`]];
+      return [["why", event.cause], ["what", `${many(event.chars, "character")} retracted.`]];
     case "text.delta":
     case "reasoning.delta":
       return [["text", JSON.stringify(clip(event.text, 200))]];

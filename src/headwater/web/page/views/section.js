@@ -137,7 +137,7 @@ function Made({ file }) {
 const FOLLOWS = { retry: "asked again", fallback: "another model was asked", restart: "the step was asked again", resume: "the step was asked again", guard: "a guard had it asked again" };
 
 function Lost({ item }) {
-  const what = item.chars ? `${many(item.chars, "character")} taken back; ` : "";
+  const what = item.chars ? `${many(item.chars, "character")} retracted; ` : "";
   const wait = item.wait ? ` after ${seconds(item.wait)}` : "";
   return html`<div class="heal">
     ${item.ghost ? html`<del>${harmless(item.ghost.slice(-400))}</del>` : null}
