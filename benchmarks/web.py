@@ -1,4 +1,4 @@
-"""The measurements of the web: the cost of a reader, and the gateway compared with LiteLLM's proxy.
+"""The measurements of the web: readers, the page in Chromium, and the gateway compared with LiteLLM's proxy.
 
 python -m benchmarks.web [--quick] [--write]
 """
@@ -8,4 +8,4 @@ from __future__ import annotations
 from benchmarks.__main__ import main
 
 if __name__ == "__main__":
-    main("web_readers", "gateway")
+    main("web_readers", "web_page", "gateway")

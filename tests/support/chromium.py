@@ -39,6 +39,8 @@ class Page:
         self._socket = socket
         self._number = 0
         self.problems: list[str] = []
+        self._traced: list[dict[str, Any]] | None = None
+        self._complete = False
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.ask(f"{domain}.enable")
 
@@ -57,6 +59,10 @@ class Page:
     def _heard(self, told: dict[str, Any]) -> None:
         params = told.get("params", {})
         match told["method"]:
+            case "Tracing.dataCollected" if self._traced is not None:
+                self._traced += params["value"]
+            case "Tracing.tracingComplete":
+                self._complete = True
             case "Runtime.exceptionThrown":
                 details = params["exceptionDetails"]
                 self.problems.append(details.get("exception", {}).get("description") or details["text"])
@@ -127,6 +133,20 @@ class Page:
     def type(self, text: str) -> None:
         """Types a text into the focused element."""
         self.ask("Input.insertText", text=text)
+
+    def begin_trace(self, *categories: str) -> None:
+        """Starts to record what the browser does, in these categories."""
+        self._traced, self._complete = [], False
+        config = {"includedCategories": [*categories], "excludedCategories": ["*"]}
+        self.ask("Tracing.start", traceConfig=config)
+
+    def end_trace(self) -> list[dict[str, Any]]:
+        """Ends the recording, and returns its events."""
+        self.ask("Tracing.end")
+        while not self._complete:
+            self._heard(json.loads(self._socket.recv(timeout=PATIENCE)))
+        traced, self._traced = self._traced or [], None
+        return traced
 
     def picture(self, path: Path) -> None:
         """Writes a screenshot as PNG."""

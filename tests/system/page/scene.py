@@ -19,7 +19,16 @@ from headwater.backends.offline import Call, Fail, Item, OfflineModel, Think, Wa
 from headwater.events import Event
 from headwater.testing import run_virtual
 
-__all__ = ("TASK", "agent", "ask_harbour", "book_pilot_boat", "harbour_fleet", "harbour_plan", "harbour_workflow")
+__all__ = (
+    "TASK",
+    "agent",
+    "ask_harbour",
+    "book_pilot_boat",
+    "harbour_fleet",
+    "harbour_plan",
+    "harbour_workflow",
+    "log_of",
+)
 
 BEGUN: Final = 1_764_424_931.0
 """When the run begins, in Unix seconds."""
@@ -181,10 +190,12 @@ def harbour_fleet(count: int, *, paragraphs: int = 1) -> ConcurrentWorkflow:
 @cache
 def harbour_plan() -> tuple[Event, ...]:
     """The log of the plan up to where it waits for a person."""
-    return _log(harbour_workflow(), TASK)
+    return log_of(harbour_workflow(), TASK)
 
 
-def _log(workflow: Any, task: str) -> tuple[Event, ...]:
+def log_of(workflow: Any, task: str) -> tuple[Event, ...]:
+    """The log of a run up to where it waits for a person, as if its seconds had passed."""
+
     async def main() -> list[Event]:
         loop = asyncio.get_running_loop()
         log: list[Event] = []

@@ -217,6 +217,7 @@ def test_two_hundred_agents_at_once(chromium: Browser) -> None:
         page.until("document.querySelectorAll('.cell').length === 200")
         page.until("document.querySelector('.how.done') !== null")
         assert page.run("document.querySelectorAll('.cell.done').length") == 200
+        page.until("document.querySelectorAll('section.agent').length === 200")
         assert page.problems == []
 
 

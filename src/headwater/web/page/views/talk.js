@@ -8,6 +8,7 @@ import { Section, stateOf } from "./section.js";
 
 const NEAR_THE_END = 48; // pixels
 const AT_MOST_EVERY = 150; // milliseconds between drawings of the overview, and between looks for the end
+const NEW_AT_ONCE = 24; // sections that one frame adds: hundreds at once would stop the page for a moment
 const MANY = 8; // from how many agents on an overview stands above them
 
 export class Talk extends Component {
@@ -17,6 +18,7 @@ export class Talk extends Component {
     this.seen = new Map();
     this.tall = 0; // pixels; none while another view is shown in its place
     this.place = 0;
+    this.upto = 0; // how many sections are there
   }
 
   watch = (element, seen) => {
@@ -69,6 +71,15 @@ export class Talk extends Component {
     this.focused = state.focus;
   }
 
+  // The sections that this frame shows: the ones before, and a few of those that are to come.
+  some(shown) {
+    const { state } = this.props;
+    if (this.run !== state.runId) Object.assign(this, { run: state.runId, upto: 0 });
+    this.upto = Math.min(shown.length, this.upto + NEW_AT_ONCE);
+    if (this.upto < shown.length) state.changed();
+    return shown.slice(0, this.upto);
+  }
+
   render({ state }) {
     const { fold } = state.log;
     const { root } = fold;
@@ -76,7 +87,7 @@ export class Talk extends Component {
     return html`<section class="talk" aria-label="Talk" ref=${(element) => (this.element = element)} onScroll=${this.scrolled}>
       ${root ? html`<${Task} root=${root} fold=${fold} state=${state} />` : html`<p class="muted waits"><span class="pulse"></span>opening the run</p>`}
       ${shown.length > MANY ? html`<${Overview} shown=${shown} state=${state} />` : null}
-      ${shown.map(({ run }) => html`<${Section} key=${run.id} run=${run} state=${state} watch=${this.watch} tick=${busy(run) ? Math.floor(state.now() * 10) : 0} />`)}
+      ${this.some(shown).map(({ run }) => html`<${Section} key=${run.id} run=${run} state=${state} watch=${this.watch} tick=${busy(run) ? Math.floor(state.now() * 10) : 0} />`)}
       ${root?.isWorkflow && root.state === "failed" ? root.items.filter((item) => item.kind === "error").map((item) => html`<div class="error" role="alert"><b>${item.error.type}</b> <span>${harmless(item.error.message)}</span></div>`) : null}
       <i class="end"></i>
     </section>`;
