@@ -20,7 +20,7 @@ CASES = {
     "run Explain --reasoning x": ["xhigh"],
     "chat -m anthr": ["anthropic/"],
     "chat --max-tokens ": [],
-    "runs f": ["fork"],
+    "runs f": ["fork", "follow"],
     "runs fork --st": ["--step", "--stop"],
     "runs show sea": ["sea.png"],
     "completion f": ["fish"],

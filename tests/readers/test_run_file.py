@@ -398,3 +398,14 @@ def test_only_an_agent_or_a_workflow_resumes(path: Path, agent: Any) -> None:
     saved(path)
     with pytest.raises(ConfigurationError, match=r"cannot continue a run.*file\.resume\(agent\)"):
         RunFile(path).resume(agent)
+
+
+def test_a_log_without_a_file_is_read_the_same_way(path: Path) -> None:
+    log = saved(path)
+    file, of_log = RunFile(path), RunFile.of_log(log)
+    assert (of_log.events, of_log.cut, of_log.end, of_log.pending) == (file.events, False, file.end, ())
+    assert of_log.path == Path(f"{file.run_id}.jsonl.gz")
+    assert of_log.response == file.response == of_log.play(speed=0).result_sync()
+    for other in ([], log[1:]):
+        with pytest.raises(InvalidRecord, match="does not begin with"):
+            RunFile.of_log(other)

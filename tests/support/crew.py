@@ -1,7 +1,7 @@
 """Agents for workers that tests start by the documented commands, as a module of the working folder.
 
 `sleeper` sleeps as many seconds as it is told, in a tool; `talker` says as many words as it is told, one at a time;
-`cashier` asks for an approval; `fleet` is a workflow of agents that each sleep for a moment.
+`cashier` asks for an approval; `fleet` is a workflow of fifty agents that each sleep for a moment, `few` one of five.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from headwater import Agent, ConcurrentWorkflow, tool
 from headwater.testing import Call, ScriptedModel, Wait
 
-__all__ = ("cashier", "fleet", "paid", "sleeper", "talker")
+__all__ = ("cashier", "few", "fleet", "paid", "sleeper", "talker")
 
 
 @tool
@@ -48,6 +48,12 @@ def _talks(request: Any) -> list[object]:
 sleeper: Agent = Agent(name="sleeper", model=ScriptedModel(_sleeps), tools=[nap])
 cashier: Agent = Agent(name="cashier", model=ScriptedModel(_pays), tools=[pay])
 talker: Agent = Agent(name="talker", model=ScriptedModel(_talks))
-fleet = ConcurrentWorkflow(
-    [Agent(name=f"boat{number}", model=ScriptedModel(_sleeps), tools=[nap]) for number in range(50)], name="fleet"
-)
+
+
+def _boats(name: str, many: int) -> ConcurrentWorkflow:
+    agents = [Agent(name=f"boat{number}", model=ScriptedModel(_sleeps), tools=[nap]) for number in range(many)]
+    return ConcurrentWorkflow(agents, name=name)
+
+
+fleet = _boats("fleet", 50)
+few = _boats("few", 5)

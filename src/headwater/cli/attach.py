@@ -1,4 +1,4 @@
-"""`headwater attach`: shows a run on another server like a local one, from its start to its end.
+"""`headwater attach`: shows a run on another server, or of a journal, like a local one, from its start to its end.
 
 Disconnecting, also with Ctrl-C, leaves the run on its server; --cancel stops it. `terminal` owns the output.
 """
@@ -9,6 +9,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any, Final
 
+from headwater.cli.named_journal import add_journal
 from headwater.cli.saving import add_save_options, place_to_save
 
 if TYPE_CHECKING:
@@ -19,27 +20,32 @@ if TYPE_CHECKING:
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute", "headers_of", "token_of")
 
-SUMMARY = "watch a run on another server, and answer what it asks"
+SUMMARY = "watch a run on another server or of a journal"
 USAGE = "attach [OPTIONS] URL"
 DESCRIPTION = """\
 Show a run of a headwater server as `headwater run` shows a local one, from
 its first event on. It reconnects without a gap if the connection breaks. If
 the run asks for an approval or an answer, you are asked here; the first
 answer counts, wherever it is given. Ctrl-C detaches, and the server decides
-what happens to the run (on_disconnect). With --cancel, Ctrl-C stops it."""
+what happens to the run (on_disconnect). With --cancel, Ctrl-C stops it.
+
+The id of a run shows it from a journal (--journal, or HEADWATER_JOURNAL), as
+`headwater runs follow` does; it goes on without readers."""
 EXAMPLES = """\
 examples:
   headwater attach http://localhost:8000/runs/run_2f6c
   headwater attach https://example.com/agents/#run=run_2f6c
   headwater attach http://localhost:8000/runs/run_2f6c --json | jq -r .type
-  headwater attach http://localhost:8000/runs/run_2f6c --save tides.jsonl.gz"""
+  headwater attach http://localhost:8000/runs/run_2f6c --save tides.jsonl.gz
+  headwater attach run_2f6c --journal postgresql://headwater@db/runs"""
 
 TOKEN_VARIABLE: Final = "HEADWATER_TOKEN"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
-    parser.add_argument("url", metavar="URL", help="http://HOST/runs/ID, or the page that shows the run")
+    parser.add_argument("url", metavar="URL", help="http://HOST/runs/ID, the page that shows it, or an id")
+    add_journal(parser)
     add_access_arguments(parser)
     parser.add_argument("--cancel", action="store_true", help="let Ctrl-C stop the run")
     add_save_options(parser)
@@ -83,7 +89,9 @@ def execute(asked: argparse.Namespace) -> int:
     from headwater.cli.following import Following
     from headwater.cli.output import JSONLines, Outlet, tell
 
-    address_of(asked.url)  # `attach` would look for a bare id in a journal
+    if is_id(asked.url):
+        return _of_journal(asked)
+    address_of(asked.url)
     out = Outlet()
     look = {"markdown": not asked.raw, "reasoning": asked.show_reasoning}
     watching: Watching = JSONLines(out) if asked.json else Following(out, dashboard=asked.dashboard, **look)
@@ -100,6 +108,21 @@ def execute(asked: argparse.Namespace) -> int:
             tell("detached; the server decides what happens to the run (--cancel stops it).")
         raise
     return 0
+
+
+def is_id(place: str) -> bool:
+    """Whether it is the id of a run of a journal, and not an address: such as `run_2f6c`."""
+    return place.startswith("run_") and not set(place) & set("/:.?#")
+
+
+def _of_journal(asked: argparse.Namespace) -> int:
+    from headwater.cli.stored_runs import follow
+    from headwater.errors import UsageError
+
+    for option in ("token", "header", "save", "dashboard"):
+        if getattr(asked, option):
+            raise UsageError(f"--{option} is for runs on a server.", hint="A run of a journal has no use for it.")
+    return follow(asked, asked.url)
 
 
 def _show(stream: AgentStream[Any, Any], out: Any, watching: Watching, asker: TerminalAsker | None) -> None:

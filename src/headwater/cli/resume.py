@@ -1,5 +1,7 @@
 """`headwater runs resume`: continues a run that was parked or whose process died, from its file.
 
+A run of a journal is continued by `stored_runs`, with the same answers.
+
 Owns the answers that are given as options instead of at the terminal. New events are appended to the file.
 """
 
@@ -15,15 +17,17 @@ from headwater.errors import Parked, UsageError
 if TYPE_CHECKING:
     from headwater.readers.run_file import RunFile
 
-__all__ = ("add_resume_arguments", "resume")
+__all__ = ("add_resume_arguments", "answers_of", "resume", "value_of")
 
 
 def add_resume_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments that `resume` reads."""
+    from headwater.cli.named_journal import add_journal
     from headwater.cli.options import add_agent_options, add_schema_option
     from headwater.cli.saving import add_save_options
 
-    parser.add_argument("file", metavar="FILE")
+    parser.add_argument("file", metavar="FILE|RUN")
+    add_journal(parser)
     said = parser.add_mutually_exclusive_group()
     said.add_argument("--yes", action="store_true", help="run the tools that wait for approval")
     said.add_argument("--no", action="store_true", help="do not run them, and decline all questions")
@@ -58,7 +62,7 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
     notes: list[str] = []
     agent: Any = make_agent(asked, notes.append)
     out = Outlet()
-    approvals, answers = _answers(asked, file)
+    approvals, answers = answers_of(asked, file)
     asker = asker_for(agent, parks=True)
     more = {} if asker is None else {"approver": asker}
     save = str(file.path) if asked.save in (None, str(file.path)) else place_to_save(asked)
@@ -87,7 +91,7 @@ def resume(asked: argparse.Namespace, file: RunFile) -> int:
     return 0
 
 
-def _answers(asked: argparse.Namespace, file: RunFile) -> tuple[dict[str, Any], dict[str, Any]]:
+def answers_of(asked: argparse.Namespace, file: RunFile) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the answers of the options, by question id. Raises UsageError for surplus answers."""
     from headwater.agents.terminal_asking import BY
     from headwater.events import ApprovalAsked
@@ -102,7 +106,7 @@ def _answers(asked: argparse.Namespace, file: RunFile) -> tuple[dict[str, Any], 
     inputs = [name for name in open_ if name not in approvals]
     if len(asked.answer) > len(inputs):
         raise UsageError(f"There are {len(asked.answer)} answers and {len(inputs)} questions.")
-    given: dict[str, Any] = {name: _value(text) for name, text in zip(inputs, asked.answer, strict=False)}
+    given: dict[str, Any] = {name: value_of(text) for name, text in zip(inputs, asked.answer, strict=False)}
     if asked.no:
         given |= {name: Answer(action="decline", by=BY) for name in inputs if name not in given}
     if not (asked.yes or asked.no):
@@ -110,7 +114,8 @@ def _answers(asked: argparse.Namespace, file: RunFile) -> tuple[dict[str, Any], 
     return {name: Answer(allowed=asked.yes, note=asked.note, by=BY) for name in approvals}, given
 
 
-def _value(text: str) -> Any:
+def value_of(text: str) -> Any:
+    """Returns the JSON value that was typed, else the text."""
     try:
         return json.loads(text)
     except ValueError:

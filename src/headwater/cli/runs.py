@@ -1,6 +1,7 @@
-"""`headwater runs`: lists, shows, replays, compares, forks, resumes and exports saved runs.
+"""`headwater runs`: lists, shows, replays, compares, forks, resumes and exports runs in files and in a journal.
 
-Reads files of `save=`; calls a model only to fork and to resume. `terminal` owns the output of a replay.
+Reads files of `save=`, and the logs of a journal as if they were files (`stored_runs`); calls a model only to fork and
+to resume. `terminal` owns the output of a replay.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from headwater.events.steps import Difference, StepSummary
+    from headwater.journal.run_log import RunInfo
     from headwater.readers.run_file import RunFile
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
-SUMMARY = "saved runs: list, show, play, compare, fork, resume, as a web page, as a trace"
+SUMMARY = "runs in files and journals: list, show, follow, play, compare, fork, resume"
 USAGE = "runs ACTION [...]"
 DESCRIPTION = """\
 Work with saved runs, written by `headwater run --save FILE` or by `save=` in a
-program. A folder means all runs in it. approve, deny and cancel are for runs of
-a journal, wherever they are driven."""
+program, and with the runs of a journal (--journal URL, or HEADWATER_JOURNAL).
+FILE may be the id of a run of the journal, wherever that is driven. Without
+files, `list` lists the journal's runs. A folder means all runs in it."""
 EXAMPLES = """\
 examples:
   headwater run "Explain tides" --save tides.jsonl.gz
@@ -39,7 +42,14 @@ examples:
       --message "In one sentence." --save shorter.jsonl.gz
   headwater runs resume tides.jsonl.gz     continue a run that waits for people
   headwater runs list --parked             list parked runs
-  headwater runs approve run_2f6c --journal postgresql://headwater@db/runs"""
+  headwater runs list --journal postgresql://headwater@db/runs --state waiting
+  export HEADWATER_JOURNAL=postgresql://headwater@db/runs
+  headwater runs show run_2f6c
+  headwater runs follow run_2f6c           show it while it goes on
+  headwater runs approve run_2f6c
+  headwater runs resume run_2f6c --agent harbour:pilot    drive it here
+  headwater runs export run_2f6c > tides.jsonl
+  headwater runs delete run_2f6c"""
 
 WIDTH: Final = 100
 """Maximum length of a line in a listing, in characters."""
@@ -50,46 +60,66 @@ SHOWN: Final = 4
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
+    from headwater.cli.named_journal import add_journal
     from headwater.cli.options import add_agent_options
     from headwater.cli.resume import add_resume_arguments
     from headwater.cli.said_to_runs import add_actions
     from headwater.cli.saving import add_save_options
+    from headwater.cli.stored_runs import PAGE, add_stored_actions
 
     actions = parser.add_subparsers(metavar="ACTION", title="actions", dest="action", required=True, prog=parser.prog)
-    listing = actions.add_parser("list", help="list the runs in files and folders, one per line")
-    listing.add_argument("places", nargs="*", metavar="PLACE", help="files and folders (default: .)")
-    listing.add_argument("--parked", action="store_true", help="list the parked runs, which wait for people")
+    listing = actions.add_parser("list", help="list the runs of a journal, or in files and folders, one per line")
+    listing.add_argument("places", nargs="*", metavar="PLACE", help="files and folders (default: the journal, else .)")
+    listing.add_argument("--parked", action="store_true", help="list the runs that wait for people")
+    add_journal(listing)
+    states = ("queued", "running", "waiting", "finished", "failed", "cancelled")
+    stored = listing.add_argument_group("runs of a journal")
+    stored.add_argument("--state", choices=states, metavar="STATE", help=", ".join(states))
+    stored.add_argument("--of", metavar="AGENT", help="only runs of this agent")
+    stored.add_argument("--thread", metavar="NAME", help="only runs of this conversation")
+    stored.add_argument("--label", metavar="NAME=VALUE", action="append", default=[], help="only runs with this label")
+    stored.add_argument(
+        "--limit", metavar="N", type=int, default=PAGE, help=f"how many of the newest (default: {PAGE})"
+    )
+    stored.add_argument("--json", action="store_true", help="one JSON object per line")
     show = actions.add_parser("show", help="show what happened in a run, step by step")
-    show.add_argument("file", metavar="FILE")
+    show.add_argument("file", metavar="FILE|RUN")
+    add_journal(show)
     show.add_argument("--all", action="store_true", help="do not shorten answers and results")
     show.add_argument("--json", action="store_true", help="the events, one JSON object per line")
     play = actions.add_parser("play", help="replay a run")
-    play.add_argument("file", metavar="FILE")
+    play.add_argument("file", metavar="FILE|RUN")
+    add_journal(play)
     play.add_argument(
         "--speed", type=float, default=1.0, metavar="N", help="N times as fast; 0 means without waiting (default: 1)"
     )
     page = actions.add_parser("html", help="write a run as a web page that plays it, in one file")
-    page.add_argument("file", metavar="FILE")
+    page.add_argument("file", metavar="FILE|RUN")
+    add_journal(page)
     page.add_argument(
         "--out", metavar="FILE", help="where to write it (default: next to the run; - is standard output)"
     )
     otel = actions.add_parser("otel", help="send the spans of a run to an OpenTelemetry collector, by OTLP over HTTP")
-    otel.add_argument("file", metavar="FILE")
+    otel.add_argument("file", metavar="FILE|RUN")
+    add_journal(otel)
     otel.add_argument(
         "--endpoint", metavar="URL", help="the collector (default: OTEL_EXPORTER_OTLP_ENDPOINT, else localhost:4318)"
     )
     otel.add_argument("--content", action="store_true", help="send messages, arguments and results too")
     diff = actions.add_parser("diff", help="compare two runs, step by step")
-    diff.add_argument("one", metavar="FILE")
-    diff.add_argument("other", metavar="FILE")
+    diff.add_argument("one", metavar="FILE|RUN")
+    diff.add_argument("other", metavar="FILE|RUN")
+    add_journal(diff)
     fork = actions.add_parser("fork", help="continue from the middle of a run")
-    fork.add_argument("file", metavar="FILE")
+    fork.add_argument("file", metavar="FILE|RUN")
+    add_journal(fork)
     fork.add_argument("--step", type=int, metavar="N", help="the last step to copy (default: all)")
     fork.add_argument("--message", metavar="TEXT", help="the next message to the model")
     add_save_options(fork, help="where to save the fork")
     add_agent_options(fork)
     add_resume_arguments(actions.add_parser("resume", help="continue a run that waits or was interrupted"))
     add_actions(actions)
+    add_stored_actions(actions)
 
 
 def execute(asked: argparse.Namespace) -> int:
@@ -97,18 +127,29 @@ def execute(asked: argparse.Namespace) -> int:
     return _ACTIONS[asked.action](asked)
 
 
-def _open(path: str) -> RunFile:
-    """Opens the file of that name, else the parked run with that id."""
+def _open(asked: argparse.Namespace, path: str) -> RunFile:
+    """Opens the file of that name, else the parked run with that id, else that run of the named journal."""
+    return _found(asked, path)[0]
+
+
+def _found(asked: argparse.Namespace, path: str) -> tuple[RunFile, RunInfo | None]:
+    """The same, and what the journal knows of its run."""
     from headwater.cli.people import parked_under
+    from headwater.cli.stored_runs import open_stored
     from headwater.errors import UsageError
     from headwater.readers.run_file import RunFile
 
     try:
-        return RunFile(path)
+        return RunFile(path), None
     except OSError as error:
         if (parked := parked_under(path)) is not None:
-            return RunFile(parked)
-        hint = "Name a file of a saved run, or the id of a parked one: headwater runs list --parked."
+            return RunFile(parked), None
+        if (stored := open_stored(asked, path)) is not None:
+            return stored[1], stored[0]
+        hint = (
+            "Name a file of a saved run, or the id of a parked one (headwater runs list --parked),"
+            " or with --journal URL the id of a run of that journal."
+        )
         raise UsageError(f"{path} cannot be read: {error.strerror}.", hint=hint) from None
 
 
@@ -122,18 +163,22 @@ def _print(text: str = "") -> None:
 
 
 def _list(asked: argparse.Namespace) -> int:
+    from headwater.cli.named_journal import named_journal
     from headwater.cli.output import tell
     from headwater.cli.people import parked_runs
+    from headwater.cli.stored_runs import list_stored
     from headwater.errors import HeadwaterError
     from headwater.readers.run_file import run_files
 
+    if not asked.places and (url := named_journal(asked)) is not None:
+        return list_stored(asked, url)
     rows: list[tuple[str, ...]] = []
     bad = 0
     parked = parked_runs()
     places = asked.places or ([] if asked.parked else ["."])
     for path in [*run_files(iter(places)), *(parked if asked.parked else ())]:
         try:
-            file = _open(str(path))
+            file = _open(asked, str(path))
             rows.append((file.run_id if path in parked else str(path), *_row(file)))
         except HeadwaterError as error:
             bad += 1
@@ -209,16 +254,19 @@ def _one_line(text: str, width: int = 40) -> str:
 
 
 def _show(asked: argparse.Namespace) -> int:
+    from headwater.cli.stored_runs import described
     from headwater.events import RunFailed, encode
     from headwater.events.steps import steps_of
 
-    file = _open(asked.file)
+    file, stored = _found(asked, asked.file)
     if asked.json:
         for event in file.events:
             _print(encode(event, stamps=True).decode())
         return 0
     started, response = file.started, file.response
     _print(f"{started.agent_name} · {file.run_id} · {_end_of(file)}")
+    if stored is not None:
+        _print(described(stored))
     if started.forked_from is not None:
         _print(f"forked from {started.forked_from.run} at event {started.forked_from.seq}")
     for message in started.input:
@@ -288,7 +336,7 @@ def _play(asked: argparse.Namespace) -> int:
     from headwater.cli.watching import watching_for_log
     from headwater.errors import HeadwaterError, Parked
 
-    file = _open(asked.file)
+    file = _open(asked, asked.file)
     out = Outlet()
     stream = file.play(asked.speed)
     printer = watching_for_log(file.events, out)
@@ -316,7 +364,7 @@ def _html(asked: argparse.Namespace) -> int:
     from headwater.errors import UsageError
     from headwater.web.page.saved import saved_page
 
-    file = _open(asked.file)
+    file = _open(asked, asked.file)
     page = saved_page(file.events).encode()
     if asked.out == "-":
         sys.stdout.buffer.write(page)
@@ -337,7 +385,7 @@ def _otel(asked: argparse.Namespace) -> int:
     from headwater.cli.output import tell
     from headwater.errors import HeadwaterError, UsageError
 
-    file = _open(asked.file)
+    file = _open(asked, asked.file)
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
@@ -362,7 +410,7 @@ def _otel(asked: argparse.Namespace) -> int:
 def _diff(asked: argparse.Namespace) -> int:
     from headwater.events.steps import differences
 
-    one, other = _open(asked.one), _open(asked.other)
+    one, other = _open(asked, asked.one), _open(asked, asked.other)
     found = differences(one.events, other.events)
     for difference in found:
         for line in _difference_lines(difference):
@@ -406,7 +454,7 @@ def _fork(asked: argparse.Namespace) -> int:
     from headwater.cli.saving import place_to_save
     from headwater.events.controls import harmless
 
-    file = _open(asked.file)
+    file = _open(asked, asked.file)
     if asked.agent is None:
         asked.name = file.started.agent_name
     agent = make_agent(asked)
@@ -429,11 +477,19 @@ def _fork(asked: argparse.Namespace) -> int:
 
 def _resume(asked: argparse.Namespace) -> int:
     from headwater.cli.resume import resume
+    from headwater.cli.stored_runs import resume_stored
 
-    return resume(asked, _open(asked.file))
+    file, stored = _found(asked, asked.file)
+    return resume(asked, file) if stored is None else resume_stored(asked, stored, file)
 
 
 # --- runs of a journal
+
+
+def _stored(asked: argparse.Namespace) -> int:
+    from headwater.cli.stored_runs import execute
+
+    return execute(asked)
 
 
 def _say(asked: argparse.Namespace) -> int:
@@ -453,5 +509,9 @@ _ACTIONS = {
     "resume": _resume,
     "approve": _say,
     "deny": _say,
+    "answer": _say,
     "cancel": _say,
+    "follow": _stored,
+    "export": _stored,
+    "delete": _stored,
 }

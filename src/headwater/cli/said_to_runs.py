@@ -1,4 +1,4 @@
-"""`headwater runs approve`, `deny` and `cancel`: what people say to a run of a journal, from any machine.
+"""`headwater runs approve`, `deny`, `answer` and `cancel`: what people say to a run of a journal, from any machine.
 
 The agent is not needed: the answer goes into the run's inbox, and the process that drives the run reads it there.
 """
@@ -6,7 +6,7 @@ The agent is not needed: the answer goes into the run's inbox, and the process t
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from typing import Any, Literal
 
 from headwater.cli.named_journal import add_journal, journal_of
 
@@ -22,17 +22,24 @@ def add_actions(actions: Any) -> None:
         say.add_argument("--note", metavar="TEXT", default="", help="a note for the model")
         say.add_argument("--by", metavar="NAME", help="who decides (default: the user)")
         add_journal(say)
+    reply = actions.add_parser("answer", help="answer a tool's question of a run in a journal")
+    reply.add_argument("run", metavar="RUN", help="the run's id")
+    reply.add_argument("value", metavar="TEXT|JSON", help="the answer")
+    reply.add_argument("question", metavar="QUESTION", nargs="?", help="the question's id, if several are open")
+    reply.add_argument("--by", metavar="NAME", help="who answers (default: the user)")
+    add_journal(reply)
     cancel = actions.add_parser("cancel", help="cancel a run in a journal")
     cancel.add_argument("run", metavar="RUN", help="the run's id")
     add_journal(cancel)
 
 
 def answer_run(asked: argparse.Namespace) -> int:
-    """Answers the open approval of the run. Raises UsageError if it is not clear which."""
+    """Answers the open approval or question of the run. Raises UsageError if it is not clear which."""
     import asyncio
     import getpass
 
     from headwater.cli.output import tell
+    from headwater.cli.resume import value_of
     from headwater.durable.drive import whole_log
     from headwater.durable.inbox import answer_body, asked_in
     from headwater.errors import RunEnded, UsageError
@@ -41,6 +48,12 @@ def answer_run(asked: argparse.Namespace) -> int:
     from headwater.journal.run_log import answer
 
     url = journal_of(asked)
+    kind: Literal["approval", "input"] = "input" if asked.action == "answer" else "approval"
+    by = asked.by or getpass.getuser()
+    if kind == "input":
+        given = Answer(content=value_of(asked.value), by=by)
+    else:
+        given = Answer(allowed=asked.action == "approve", note=asked.note, by=by)
 
     async def say() -> str:
         log = await open_journal(url)
@@ -49,26 +62,27 @@ def answer_run(asked: argparse.Namespace) -> int:
             if info.over:
                 raise RunEnded(f"The run {asked.run} is {info.state}.", hint="Nothing waits for an answer.")
             open_ = [Question.of(one) for one in asked_in(await whole_log(log, asked.run)).values()]
-            wanted = [one for one in open_ if one.kind == "approval" and asked.question in (None, one.id)]
+            wanted = [one for one in open_ if one.kind == kind and asked.question in (None, one.id)]
             if len(wanted) != 1:
-                raise UsageError(_which(asked, [one.id for one in open_ if one.kind == "approval"]))
-            given = Answer(allowed=asked.action == "approve", note=asked.note, by=asked.by or getpass.getuser())
-            await answer(log, asked.run, wanted[0].id, answer_body(given, "approval"))
+                raise UsageError(_which(asked, [one.id for one in open_ if one.kind == kind]))
+            await answer(log, asked.run, wanted[0].id, answer_body(given, kind))
             return wanted[0].id
         finally:
             await log.close()
 
     question = asyncio.run(say())
-    tell(f"{'approved' if asked.action == 'approve' else 'denied'} {question} of {asked.run}.")
+    done = {"approve": "approved", "deny": "denied", "answer": "answered"}[asked.action]
+    tell(f"{done} {question} of {asked.run}.")
     return 0
 
 
 def _which(asked: argparse.Namespace, open_: list[str]) -> str:
+    what, waits = ("question", "an answer") if asked.action == "answer" else ("approval", "approval")
     if not open_:
-        return f"No call of {asked.run} waits for approval."
+        return f"No call of {asked.run} waits for {waits}."
     if asked.question is not None:
-        return f"No open approval of {asked.run} has the id {asked.question}. Open: {', '.join(open_)}."
-    return f"Several calls of {asked.run} wait for approval. Name one: {', '.join(open_)}."
+        return f"No open {what} of {asked.run} has the id {asked.question}. Open: {', '.join(open_)}."
+    return f"Several calls of {asked.run} wait for {waits}. Name one: {', '.join(open_)}."
 
 
 def cancel_run(asked: argparse.Namespace) -> int:

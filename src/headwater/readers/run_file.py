@@ -120,6 +120,19 @@ class RunFile:
         self.events, self.cut = read_saved(data, str(self.path))
         """The log, as far as it was written."""
 
+    @classmethod
+    def of_log(cls, events: Iterable[Event]) -> RunFile:
+        """A run whose log is not in a file, such as one of a journal. `path` is where `save=` would put it.
+
+        Raises InvalidRecord if the log does not begin with the start of a run.
+        """
+        file = cls.__new__(cls)
+        file.events, file.cut = tuple(events), False
+        if not file.events or not isinstance(file.events[0], RunStarted):
+            raise InvalidRecord("The log does not begin with run.started.", hint="Pass the whole log of a run.")
+        file.path = Path(f"{file.run_id}.jsonl.gz")
+        return file
+
     def __repr__(self) -> str:
         return f"RunFile({str(self.path)!r}, {len(self.events)} events of {self.started.agent_name!r})"
 

@@ -24,7 +24,7 @@ from tests.support.served import sent_events
 
 __all__ = ("CREW", "Machines", "Reader", "owner_pid")
 
-CREW: Final = [f"tests.support.crew:{name}" for name in ("sleeper", "talker", "cashier", "fleet")]
+CREW: Final = [f"tests.support.crew:{name}" for name in ("sleeper", "talker", "cashier", "few", "fleet")]
 
 PATIENCE: Final = 60.0
 """Seconds for what has to happen; nothing waits this long when all is well."""

@@ -1,0 +1,353 @@
+"""`headwater runs` and `headwater attach` for the runs of a journal: list, read, follow, drive, export, delete.
+
+Owns what these commands do with a journal; `said_to_runs` has what people say to its runs, `runs` the runs in files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from headwater.cli.named_journal import add_journal, journal_of, named_journal
+from headwater.errors import UsageError
+
+if TYPE_CHECKING:
+    from headwater.events import Event
+    from headwater.journal.run_log import RunInfo, RunLog
+    from headwater.readers.run_file import RunFile
+
+__all__ = ("add_stored_actions", "described", "execute", "follow", "list_stored", "open_stored", "resume_stored")
+
+T = TypeVar("T")
+
+PAGE: Final = 50
+"""Runs that `list` shows by default."""
+
+
+def add_stored_actions(actions: Any) -> None:
+    """Adds the actions that only a journal has to the subparsers of `headwater runs`."""
+    follow = actions.add_parser("follow", help="show a run of a journal while it goes on, from its start")
+    follow.add_argument("run", metavar="RUN", help="the run's id")
+    follow.add_argument("--json", action="store_true", help="write the run's events, one JSON object per line")
+    follow.add_argument("--cancel", action="store_true", help="let Ctrl-C stop the run")
+    add_journal(follow)
+    export = actions.add_parser("export", help="write the log of a run of a journal, as --save does")
+    export.add_argument("run", metavar="RUN", help="the run's id")
+    export.add_argument("--out", metavar="FILE", default="-", help="where to write it (default: standard output)")
+    export.add_argument("--overwrite", action="store_true", help="replace an existing file")
+    add_journal(export)
+    delete = actions.add_parser("delete", help="delete runs of a journal, with all that is stored of them")
+    delete.add_argument("runs", nargs="+", metavar="RUN", help="the ids of the runs")
+    delete.add_argument("--force", action="store_true", help="delete runs that have not ended, too")
+    add_journal(delete)
+
+
+def execute(asked: argparse.Namespace) -> int:
+    """Follows, exports or deletes runs. See `Command`."""
+    if asked.action == "follow":
+        return follow(asked, asked.run)
+    return _export(asked) if asked.action == "export" else _delete(asked)
+
+
+def _ask(url: str, job: Callable[[RunLog], Awaitable[T]]) -> T:
+    """Returns the result of the job on the opened journal."""
+    import asyncio
+
+    from headwater.journal.opening import open_journal
+
+    async def main() -> T:
+        log = await open_journal(url)
+        try:
+            return await job(log)
+        finally:
+            await log.close()
+
+    return asyncio.run(main())
+
+
+# --- one run
+
+
+async def _read(log: RunLog, run: str) -> tuple[RunInfo, list[Event]]:
+    from headwater.durable.drive import whole_log
+
+    return await log.info(run), await whole_log(log, run)
+
+
+def open_stored(asked: argparse.Namespace, run: str) -> tuple[RunInfo, RunFile] | None:
+    """Returns the run of the named journal; None if no journal is named. Raises UnknownRun, UsageError."""
+    from headwater.readers.run_file import RunFile
+
+    url = named_journal(asked)
+    if url is None:
+        return None
+    info, events = _ask(url, lambda log: _read(log, run))
+    if not events:
+        hint = f"Wait for it: headwater runs follow {run}. A process must know the agent {info.request.agent!r}."
+        raise UsageError(f"The run {run} has not begun: it is {info.state}.", hint=hint)
+    return info, RunFile.of_log(events)
+
+
+def described(info: RunInfo) -> str:
+    """Describes where a stored run is driven, and what is known of it besides its log."""
+    said: list[str] = [info.state]
+    if info.state == "running" and info.owner:
+        said.append(f"driven by {info.owner}")
+    if info.drives > 1:
+        said.append(f"taken up {info.drives - 1} times")
+    if info.request.thread is not None:
+        said.append(f"thread {info.request.thread}")
+    said += [f"{name}={value}" for name, value in info.request.labels.items()]
+    if info.trimmed:
+        said.append("its deltas were dropped")
+    return " · ".join(said)
+
+
+def follow(asked: argparse.Namespace, name: str) -> int:
+    """Shows the run of the journal from its start, until it ends. Ctrl-C leaves it, or cancels it with --cancel."""
+    from headwater.cli.following import Following
+    from headwater.cli.output import JSONLines, Outlet, tell
+    from headwater.cli.run import conduct
+    from headwater.durable.run_ref import attached
+
+    url = journal_of(asked)
+    _ask(url, lambda log: log.info(name))  # an unknown one is reported before anything is shown
+    out = Outlet()
+    look = {"markdown": not getattr(asked, "raw", False), "reasoning": getattr(asked, "show_reasoning", False)}
+    watching: Any = JSONLines(out) if asked.json else Following(out, **look)
+    stream = attached(name, url)
+    run = stream.claim()
+    run.watch(lambda event: _tell_what_is_asked(event, name))
+    try:
+        conduct(stream, out, watching, run=run, leave=run.abort)
+    except KeyboardInterrupt:
+        if asked.cancel:
+            _ask(url, lambda log: log.post(name, "cancel", f"{name}/cancel", b"null"))
+            tell("the run is being stopped.")
+        else:
+            tell("left; the run goes on (--cancel stops it).")
+        raise
+    return 0
+
+
+def _tell_what_is_asked(event: Event, run: str) -> None:
+    from headwater.cli.output import tell
+    from headwater.events import ApprovalAsked, InputAsked
+    from headwater.terminal.notes import call_phrase
+
+    if isinstance(event, ApprovalAsked):
+        phrase = call_phrase(event.name, event.arguments)
+        tell(f"the run waits for approval to run {phrase}: headwater runs approve {run} {event.approval}")
+    elif isinstance(event, InputAsked):
+        tell(f"the run waits for an answer to {event.name}: {event.message}: headwater runs answer {run} VALUE")
+
+
+def resume_stored(asked: argparse.Namespace, info: RunInfo, file: RunFile) -> int:
+    """Answers what the run asks, as the options say, and drives it in this process until it ends or waits again.
+
+    Raises UsageError if it cannot be continued, or the agent is another one.
+    """
+    from headwater.cli.following import Following
+    from headwater.cli.options import look_of, make_agent
+    from headwater.cli.output import JSONLines, Outlet
+    from headwater.cli.resume import answers_of
+    from headwater.cli.run import WAITS, conduct
+    from headwater.durable.home import home_of
+    from headwater.durable.inbox import answer_body
+    from headwater.durable.run_ref import attached
+    from headwater.events import RunWaiting
+    from headwater.events.questions import Answer
+    from headwater.journal.run_log import answer
+
+    name, url = info.run, journal_of(asked)
+    if info.over:
+        raise UsageError(f"The run {name} is {info.state}.", hint=f"See it: headwater runs show {name}")
+    if asked.agent is None and asked.name is None:
+        asked.name = info.request.agent
+    agent: Any = make_agent(asked)
+    if agent.name != info.request.agent:
+        raise UsageError(
+            f"The run {name} is one of {info.request.agent!r}, and the agent here is {agent.name!r}.",
+            hint="Name the agent that it was started with: --agent module:name.",
+        )
+    approvals, inputs = answers_of(asked, file)
+    given = {
+        question: value if isinstance(value, Answer) else Answer(content=value) for question, value in inputs.items()
+    }
+
+    async def say(log: RunLog) -> bool:
+        for question, one in approvals.items():
+            await answer(log, name, question, answer_body(one, "approval"))
+        for question, one in given.items():
+            await answer(log, name, question, answer_body(one, "input"))
+        answered = {letter.key for letter in await log.inbox(name)}
+        return info.state != "waiting" or any(one.id in answered for one in file.pending)
+
+    if not _ask(url, say):
+        _tell_who_is_waited_for(name, file)
+        return WAITS
+    home = home_of(url)
+    home.members.add(agent)
+    out = Outlet()
+    watching: Any = JSONLines(out) if asked.json else Following(out, **look_of(asked))
+    stream = attached(name, url)
+    run = stream.claim()
+    waits = False
+
+    def watch(event: Event) -> None:
+        nonlocal waits
+        if isinstance(event, RunWaiting) and event.run == name and event.seq >= info.end:
+            waits = True
+            run.abort()
+
+    run.watch(watch)
+    home.submit(name, agent.name)
+    conduct(stream, out, watching, run=run, leave=run.abort)
+    if waits:
+        stored = open_stored(asked, name)
+        assert stored is not None
+        _tell_who_is_waited_for(name, stored[1])
+        return WAITS
+    return 0
+
+
+def _tell_who_is_waited_for(run: str, file: RunFile) -> None:
+    from headwater.cli.output import tell
+    from headwater.terminal.notes import call_phrase
+
+    for asked in file.pending:
+        if asked.kind == "approval":
+            phrase = call_phrase(asked.tool, asked.arguments)
+            tell(f"the run waits for approval to run {phrase}: headwater runs approve {run} {asked.id}")
+        else:
+            tell(f"the run waits for an answer to {asked.tool}: {asked.message}: headwater runs answer {run} VALUE")
+
+
+# --- several runs
+
+
+def list_stored(asked: argparse.Namespace, url: str) -> int:
+    """Lists the runs of the journal, the newest first."""
+    import msgspec
+
+    from headwater.cli.output import Outlet, tell
+
+    states: Any = ("waiting",) if asked.parked else () if asked.state is None else (asked.state,)
+    labels = dict(_label(one) for one in asked.label)
+
+    async def ask(log: RunLog) -> list[RunInfo]:
+        return await log.runs(
+            states=states, agent=asked.of, thread=asked.thread, labels=labels or None, limit=asked.limit
+        )
+
+    found = _ask(url, ask)
+    out = Outlet()
+    if asked.json:
+        for info in found:
+            out.write(msgspec.json.encode(info).decode() + "\n")
+    elif not found:
+        tell("no run of this journal matches." if states or labels or asked.of or asked.thread else "no runs here.")
+    else:
+        for line in _lines(found):
+            out.write(line + "\n")
+        if len(found) == asked.limit:
+            tell(f"these are the newest {asked.limit}: --limit shows more.")
+    out.flush()
+    out.check()
+    return 0
+
+
+def _label(given: str) -> tuple[str, str]:
+    name, equals, value = given.partition("=")
+    if not equals or not name:
+        raise UsageError(f"--label {given} is not a label.", hint="Write --label name=value.")
+    return name, value
+
+
+def _lines(found: list[RunInfo]) -> Iterator[str]:
+    from headwater.events.controls import one_line
+
+    rows = [("RUN", "CREATED", "STATE", "AGENT", "EVENTS", "DRIVES", "TASK"), *map(_row, found)]
+    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(one_line(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _row(info: RunInfo) -> tuple[str, ...]:
+    return (
+        info.run,
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(info.created_at)),
+        info.state,
+        info.request.agent,
+        str(info.end),
+        str(info.drives),
+        _task(info),
+    )
+
+
+def _task(info: RunInfo) -> str:
+    from headwater.durable.asked import Asked
+    from headwater.errors import InvalidRecord
+
+    try:
+        task = Asked.decode(bytes(info.request.body)).task
+    except InvalidRecord:
+        return "?"
+    line = " ".join(task[-1].text.split()) if task else ""
+    return line if len(line) <= 40 else f"{line[:39]}…"
+
+
+def _export(asked: argparse.Namespace) -> int:
+    from headwater.cli.output import tell
+
+    async def read(log: RunLog) -> bytes:
+        from headwater.journal.export import export
+
+        return b"".join([piece async for piece in export(log, asked.run)])
+
+    data = _ask(journal_of(asked), read)
+    if asked.out == "-":
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return 0
+    _write(asked.out, data, overwrite=asked.overwrite)
+    tell(f"{asked.out}: the log of {asked.run}.")
+    return 0
+
+
+def _write(name: str, data: bytes, *, overwrite: bool) -> None:
+    import gzip
+
+    from headwater.backends.private_file import write_private
+    from headwater.events.saved import SUFFIXES
+
+    if not name.endswith(SUFFIXES):
+        raise UsageError(f"{name} is not the name of a saved run.", hint="It ends with .jsonl or .jsonl.gz.")
+    if os.path.exists(name) and not overwrite:
+        raise UsageError(f"{name} exists.", hint="Name another file, or add --overwrite.")
+    try:
+        write_private(name, gzip.compress(data, mtime=0) if name.endswith(".gz") else data)
+    except OSError as error:
+        raise UsageError(f"{name} cannot be written: {error.strerror}.", hint="Name another: --out FILE.") from None
+
+
+def _delete(asked: argparse.Namespace) -> int:
+    from headwater.cli.output import tell
+
+    async def delete(log: RunLog) -> None:
+        infos = [await log.info(run) for run in asked.runs]
+        if (open_ := [info for info in infos if not info.over]) and not asked.force:
+            raise UsageError(
+                f"The run {open_[0].run} is {open_[0].state}.",
+                hint=f"Cancel it first: headwater runs cancel {open_[0].run}. With --force it is deleted as it is.",
+            )
+        for run in asked.runs:
+            await log.delete(run)
+
+    _ask(journal_of(asked), delete)
+    tell(f"deleted {', '.join(asked.runs)}.")
+    return 0
