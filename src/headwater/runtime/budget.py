@@ -317,6 +317,30 @@ class Meter:
             return request
         return msgspec.structs.replace(request, settings=msgspec.structs.replace(request.settings, max_tokens=allowed))
 
+    def open_elsewhere(self, model: str, pricing: Pricing | None) -> list[Event]:
+        """Counts a request that other code sends, whose input and `max_tokens` are unknown; returns warnings.
+
+        Raises BudgetExceeded if nothing is left for it, and ConfigurationError if the cost is limited and its price is
+        unknown.
+        """
+        self._bytes, self._input, self._capped = 0, 0, None
+        self._rates = rates = pricing.rates(model) if pricing is not None else None
+        if rates is not None:
+            self._per_output = rates.of_output(0)
+        for budget in self._budgets:
+            if budget.cost is not None and rates is None:
+                raise ConfigurationError(
+                    f"The budget limits the cost, but the price of {model or 'a model without a name'} is unknown.",
+                    hint=f'Pass it: prices={{"{model or "MODEL"}": Price(input=…, output=…)}}.',
+                )
+            for name, left in self._tokens_left(budget, Decimal(0)):
+                if left < 1:
+                    raise budget.exceeded(name)
+        opened = Spent(requests=1)
+        self._take(self._settled + opened, "requests", 1)
+        self._open = opened
+        return self.low()
+
     def _tokens_left(self, budget: Budget, of_input: Decimal) -> Iterable[tuple[str, int]]:
         """Yields by limit how many output tokens the budget still allows."""
         spent = budget.spent

@@ -134,7 +134,8 @@ class Parent(Run):
             return
         self._children.append(child)
         if past is None:
-            await mux.hand(child.id, [child.started_event()])
+            replaced = ends_of(self, child.replaces) if child.replaces is not None else ()
+            await mux.hand(child.id, [*replaced, child.started_event()])
         try:
             while events := await child.pull():
                 await mux.hand(child.id, child.take(events))

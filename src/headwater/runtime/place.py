@@ -63,6 +63,10 @@ class Placed:
     """The runs that were started from this one."""
     past: Past | None = None
     """Its state in the log when this process resumed it."""
+    resumes = True
+    """Whether it can go on in the middle; otherwise an unfinished run of a log is ended, and this one replaces it."""
+    replaces: Past | None = None
+    """The unfinished run of the resumed log that it replaces."""
     budgets: tuple[Budget, ...] = ()
     """Its own budgets; those of the runs above it hold for it too."""
     prices: Prices | None = None
@@ -161,6 +165,8 @@ class Placed:
         self._above = (*parent._above, parent)
         self._watchers = (*self._watchers, *parent._watchers)
         past = parent.past.child(role, self.name, call) if parent.past is not None else None
+        if past is not None and not (self.resumes or past.over):
+            self.replaces, past = past, None
         if past is not None:
             self.take_up(past)
         else:

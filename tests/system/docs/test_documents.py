@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,10 +20,17 @@ from tests.system.docs.fake_openai import ANSWER, fake_openai
 from tests.system.docs.programs import run_program
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FRAMEWORKS = ("agents", "langchain", "langgraph", "pydantic_ai")
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)|src=\"([^\"]+)\"")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+
+def _runs_here(source: str) -> bool:
+    """Whether the frameworks that a program uses are installed: they have an environment of their own."""
+    used = {name for name in FRAMEWORKS if re.search(rf"^(from|import) {name}\b", source, re.MULTILINE)}
+    return all(map(importlib.util.find_spec, used))
 
 
 def _blocks(*documents: Path) -> list[tuple[str, str]]:
@@ -31,8 +39,12 @@ def _blocks(*documents: Path) -> list[tuple[str, str]]:
         text = document.read_text(encoding="utf-8")
         for match in _BLOCK.finditer(text):
             line = text.count("\n", 0, match.start()) + 2
-            blocks.append((f"{document.relative_to(ROOT)}:{line}", match[1]))
+            if _runs_here(match[1]):
+                blocks.append((f"{document.relative_to(ROOT)}:{line}", match[1]))
     return blocks
+
+
+EXAMPLES = [path for path in sorted((ROOT / "examples").glob("*.py")) if _runs_here(path.read_text(encoding="utf-8"))]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +84,7 @@ def test_the_examples_of_other_libraries_run_with_their_own_model_too(
 
 
 @pytest.mark.long  # there each program has an interpreter of its own
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_program_in_examples_runs_and_prints_something(path: Path, base_url: str, tmp_path: Path) -> None:
     assert run_program(path.read_text(encoding="utf-8"), base_url=base_url, folder=tmp_path, name=path.name).strip()
 
