@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.events.messages import Usage
 from headwater.providers.catalog import PRICE_FLAVORS
-from headwater.providers.pricing import MILLION, Rates
+from headwater.providers.pricing import MILLION, Prices, Pricing, Rates, own_price
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from headwater.backends.base import Backend
 
-__all__ = ("listing",)
+__all__ = ("listing", "pricing_of")
 
 
 def listing(backend: Backend) -> Callable[[str], Rates | None] | None:
@@ -32,6 +32,13 @@ def listing(backend: Backend) -> Callable[[str], Rates | None] | None:
         return None
     _load_early()
     return partial(_listed, endpoint.base_url, endpoint.api)
+
+
+def pricing_of(backend: Backend, prices: Prices | None) -> Pricing | None:
+    """Returns the prices of the backend's models: the program's own, then the list's; None if none may be known."""
+    own = own_price(prices, backend.provider, backend.model) if prices else None
+    listed = listing(backend)
+    return None if own is None and listed is None else Pricing(own, listed)
 
 
 @cache

@@ -15,7 +15,7 @@ import msgspec
 
 from headwater.backends import rate_limits
 from headwater.backends.interrupt import Interruptible
-from headwater.backends.price_list import listing
+from headwater.backends.price_list import pricing_of
 from headwater.backends.timeouts import Timeouts, Watch
 from headwater.errors import (
     BudgetExceeded,
@@ -34,7 +34,7 @@ from headwater.errors import (
 from headwater.events import AttemptFailed, AttemptStarted, ErrorInfo, Event, Retracted, UsageReported, Warned
 from headwater.events.closing import CANCELLED
 from headwater.events.messages import Usage, tokens_of_bytes
-from headwater.providers.pricing import Prices, Pricing, input_bytes, own_price
+from headwater.providers.pricing import Prices, Pricing, input_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
@@ -356,9 +356,7 @@ class Asking:
 
     def _pricing(self, backend: Backend) -> Pricing | None:
         """Returns the prices of the backend's models, if any may be known; looked up once an attempt."""
-        own = own_price(self._prices, backend.provider, backend.model) if self._prices else None
-        listed = listing(backend)
-        return None if own is None and listed is None else Pricing(own, listed)
+        return pricing_of(backend, self._prices)
 
     def _request_to(self, backend: Backend) -> Request:
         """Returns the request for this backend, with its model and connect timeout."""

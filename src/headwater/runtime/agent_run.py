@@ -36,6 +36,7 @@ from headwater.runtime.hearing import LEAD, Cut, Hearing
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.past import Past, Standing
 from headwater.runtime.pausing import wake, wakes
+from headwater.runtime.resumed_spending import cost_of_interrupted, recount_tools
 from headwater.runtime.shown import as_data, outlined, text_replaced
 from headwater.runtime.view import ViewInfo, seen_by
 from headwater.schema.well_formed import all_well_formed
@@ -178,6 +179,7 @@ class AgentRun(Hearing):
         if fold.unheard:
             self._ear = Ear({key: said.message for key, said in fold.unheard.items()})
         self._next = AgentRun._end_helpers
+        recount_tools(job, past)
         if past.over and job.output is not None and isinstance(fold.end, RunFinished):
             with contextlib.suppress(ValueError):  # the type has changed: keep the log's value
                 self.node.output = job.output.parse(fold.text)
@@ -217,7 +219,8 @@ class AgentRun(Hearing):
             self.loop.ask_anyway()
             return self._ask()
         self._next = AgentRun._open
-        return standing.taken_back(fold, step)
+        priced = cost_of_interrupted(self.job, standing, self.all_prices(), fold.sent, self._system)
+        return standing.taken_back(fold, step, priced)
 
     # --- asking a model
 

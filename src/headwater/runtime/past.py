@@ -8,8 +8,10 @@ run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
+
+import msgspec
 
 from headwater.errors import ConfigurationError, InvalidRecord
 from headwater.events import (
@@ -290,13 +292,18 @@ class Standing:
             return "first"
         return self.failed.then
 
-    def taken_back(self, fold: Fold, step: int) -> list[Event]:
-        """Returns the events that end the open attempt, if any, and retract its text."""
+    def taken_back(self, fold: Fold, step: int, priced: Callable[[Usage], Usage] | None = None) -> list[Event]:
+        """Returns the events that end the open attempt, if any, and retract its text.
+
+        `priced` adds the cost to the attempt's estimated usage.
+        """
         events: list[Event] = []
         if fold.in_attempt is not None:
             error = ErrorInfo(type="Interrupted", message="The process that received this answer ended.")
             events += fold.closing_step(error.message)
             if (estimate := fold.estimate()) is not None:
+                if priced is not None and estimate.usage:
+                    estimate = msgspec.structs.replace(estimate, usage=priced(estimate.usage))
                 events.append(estimate)
             usage = estimate.usage if estimate is not None else fold.reported or Usage()
             failed = AttemptFailed(step=step, attempt=self.attempt, error=error, then="resume", usage=usage)
