@@ -281,8 +281,10 @@ class _Telling:
         if "triggers" in data:
             if not namespace:
                 self._tasks[task] = str(data["name"])
-            if (call := _call_of(data.get("input"))) is not None:
-                self._calls[task] = call
+            calls = _calls_of(data.get("input"))
+            if len(calls) == 1:  # with several, what runs below may belong to any of them
+                self._calls[task] = calls[0]
+            for call in calls:
                 if (owner := self._owners.get(call)) is not None:
                     owner.tool_started(call)
             return
@@ -376,10 +378,10 @@ class _Telling:
         self._run.finish(output=output)
 
 
-def _call_of(given: Any) -> str | None:
-    """The call in the input of a task that runs one tool."""
-    call = given.get("tool_call") if isinstance(given, Mapping) else None
-    return str(call["id"]) if isinstance(call, Mapping) and call.get("id") else None
+def _calls_of(given: Any) -> list[str]:
+    """The calls in the input of a task that runs tools: a list of calls, or one with the state."""
+    found = [given.get("tool_call")] if isinstance(given, Mapping) else given if isinstance(given, list) else []
+    return [str(call["id"]) for call in found if isinstance(call, Mapping) and call.get("id") and "args" in call]
 
 
 def _usage(usage: Mapping[str, Any]) -> Usage:
