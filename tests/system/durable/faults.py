@@ -58,7 +58,8 @@ async def kills(soak: Soak) -> int:
     while soak.busy:
         await asyncio.sleep(1.0 + 2.0 * dice.random())
         if soak.busy:
-            at = many % 2
+            # Not in turn: a run would always be taken over by the one that is killed next, and soon be a crash loop.
+            at = dice.randrange(2)
             soak.workers[at] = soak.workers[at].replaced()
             await soak.workers[at].ready()
             many += 1
