@@ -152,3 +152,41 @@ def test_closing_raises_in_waiting_readers_and_leaves_no_timer() -> None:
         assert len(log.looks) == looks
 
     run_virtual(main())
+
+
+def test_an_append_here_concerns_the_readers_of_that_log_alone() -> None:
+    """A hundred runs that wait for letters, and append: their inboxes are not queried after each append."""
+
+    async def main() -> None:
+        log = Log()
+        inboxes = [log.following.letters("r") for _ in range(3)]
+        assert [await anext(inbox) for inbox in inboxes] == [[], [], []]
+        letters = [asyncio.ensure_future(anext(inbox)) for inbox in inboxes]
+        await settled()
+        looks = len(log.looks)
+        log.following.bump(["r", "other"])
+        await settled()
+        assert len(log.looks) == looks, "nobody reads these logs"
+        reader = log.following.tail_many({"r": -1})
+        page = asyncio.ensure_future(anext(reader))
+        await settled()
+        log.lines.append(b"0")
+        log.following.bump(["other"])
+        await settled()
+        assert not page.done()
+        log.following.bump(["r"])
+        assert (await page).after == 0
+        assert log.looks[-1] == ({("r", -1)}, set()), "the inboxes are left out"
+        log.following.bump(["r"])  # while the reader is busy
+        log.lines.append(b"1")
+        assert (await anext(reader)).after == 1
+        await reader.aclose()
+        looks = len(log.looks)
+        log.following.bump(["r"])
+        await settled()
+        assert len(log.looks) == looks, "the reader has left"
+        log.inbox.append(Letter(1, "steer", "k", b"{}"))
+        log.following.bump()
+        assert [len(found) for found in await asyncio.gather(*letters)] == [1, 1, 1]
+
+    run_virtual(main())

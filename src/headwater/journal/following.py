@@ -4,14 +4,16 @@ Owns the list of waiting readers, and when the store is queried. The query, and 
 store.
 
 A reader takes part in a query only while it waits: a slow one gets more events at once later, and nothing is queued
-for it. `version` is increased whenever something may have changed; readers whose last query is older are included in
-the next one.
+for it. Each change has a number; readers whose last query is older than one that concerns them are included in the
+next one. An append of this process concerns the readers of that log only: a process with a hundred runs, which all wait
+for letters, would otherwise query all of their inboxes after each of its own appends.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from headwater.errors import JournalUnavailable
@@ -50,7 +52,7 @@ class _Follower:
 
     def __init__(self) -> None:
         self.seen = -1
-        """The version at its last query."""
+        """The number of the last change before its last query."""
         self.pages: frozenset[Wanted] = frozenset()
         self.letters: frozenset[Wanted] = frozenset()
         self.future: asyncio.Future[Looked] | None = None
@@ -73,7 +75,13 @@ class Following:
         self._look = look
         self._interval = interval
         self._changed = changed
+        self._changes = 0
         self._version = 0
+        """The last change that may concern every reader."""
+        self._tailed: Counter[str] = Counter()
+        """How many readers each log has, waiting or not."""
+        self._appended: dict[str, int] = {}
+        """By log that is read: its last change."""
         self._waiting: set[_Follower] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._pump: asyncio.Task[None] | None = None
@@ -84,14 +92,33 @@ class Following:
         """The runs that readers currently wait for."""
         return {run for one in self._waiting for run, _ in one.pages | one.letters}
 
-    def bump(self) -> None:
-        """Notes that something may have changed."""
-        self._version += 1
+    def bump(self, runs: Iterable[str] | None = None) -> None:
+        """Notes that something may have changed: in the logs of these runs, or (None) anywhere."""
+        if runs is None:
+            self._changes += 1
+            self._version = self._changes
+        else:
+            if not self._tailed or not (tailed := self._tailed.keys() & {*runs}):
+                return
+            self._changes += 1
+            self._appended |= dict.fromkeys(tailed, self._changes)
         self._stir()
 
     async def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
         """See RunLog."""
         after, follower = dict(runs), _Follower()
+        self._tailed.update(after.keys())
+        try:
+            async for page in self._pages(after, follower):
+                yield page
+        finally:
+            for run in runs:
+                self._tailed[run] -= 1
+                if not self._tailed[run]:
+                    del self._tailed[run]
+                    self._appended.pop(run, None)
+
+    async def _pages(self, after: dict[str, int], follower: _Follower) -> AsyncGenerator[Page, None]:
         while after:
             follower.pages = frozenset(after.items())
             looked = await self._next(follower)
@@ -161,14 +188,21 @@ class Following:
                 self.bump()
             self._time()
 
+    def _is_stale(self, one: _Follower) -> bool:
+        """Whether something that concerns it may have changed since its last query."""
+        if one.seen < self._version:
+            return True
+        changed = self._appended
+        return bool(changed) and any(changed.get(run, -1) > one.seen for run, _ in one.pages)
+
     def _stir(self) -> None:
-        if self._pump is None and any(one.seen < self._version for one in self._waiting):
+        if self._pump is None and any(map(self._is_stale, self._waiting)):
             self._pump = asyncio.get_running_loop().create_task(self._look_at_all(), name="headwater journal readers")
 
     async def _look_at_all(self) -> None:
         try:
-            while todo := [one for one in self._waiting if one.seen < self._version]:
-                version = self._version
+            while todo := [one for one in self._waiting if self._is_stale(one)]:
+                seen = self._changes
                 try:
                     looked = await self._look(
                         {wanted for one in todo for wanted in one.pages},
@@ -184,7 +218,7 @@ class Following:
                         self._waiting.discard(one)
                     continue
                 for one in todo:
-                    one.seen = version
+                    one.seen = seen
                     self._hand_out(one, looked)
         finally:
             self._pump = None

@@ -113,9 +113,9 @@ class PostgresLog(RunLog):
             self._live()
         return looked
 
-    def _stored(self, runs: Iterable[str]) -> None:
-        """Wakes the readers that follow these runs, in this process and in others."""
-        self._following.bump()
+    def _stored(self, runs: Iterable[str], *, anywhere: bool = True) -> None:
+        """Wakes the readers that follow these runs, in this process and in others; `anywhere`: not only their logs."""
+        self._following.bump(None if anywhere else runs)
         if self._hints is not None:
             self._hints.appended(runs)
 
@@ -139,7 +139,7 @@ class PostgresLog(RunLog):
             return []
         rows = [(batch, batch.data()) for batch in batches]
         done = await self._appends.do(lambda db: writing.append_many(db, rows))
-        self._stored([batch.run for batch in batches])
+        self._stored([batch.run for batch in batches], anywhere=False)
         for batch, one in zip(batches, done, strict=True):
             if one is None:
                 raise unknown(batch.run)

@@ -18,12 +18,14 @@ from headwater.journal.run_log import ENDED, Due, Letter, Page, Request, RunInfo
 from headwater.journal.wording import unknown
 
 __all__ = (
+    "END",
     "due",
     "end_of",
     "history",
     "inbox",
     "info",
     "look",
+    "newest_letter",
     "number",
     "page",
     "runs",
@@ -47,6 +49,12 @@ def number(db: sqlite3.Connection, run: str) -> int:
     if row is None:
         raise unknown(run)
     return int(row[0])
+
+
+END: Final = """
+    coalesce((select first + n from events e where e.no = runs.no order by first desc limit 1),
+        (select p.n from packs p where p.no = runs.no), 0)"""
+"""The number of the log's next event, of a row of runs."""
 
 
 def end_of(db: sqlite3.Connection, no: int) -> int:
@@ -88,6 +96,11 @@ def _lines(db: sqlite3.Connection, no: int, begin: int, limit: int) -> list[byte
             break
     rows.close()
     return lines
+
+
+def newest_letter(db: sqlite3.Connection) -> int:
+    """The id of the newest letter; 0 if there is none."""
+    return int(db.execute("select coalesce(max(id), 0) from inbox").fetchone()[0])
 
 
 def look(db: sqlite3.Connection, pages: set[Wanted], letters: set[Wanted]) -> Looked:

@@ -7,6 +7,7 @@ statements are in `writing` and `reading`.
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import os
 import sqlite3
@@ -43,6 +44,9 @@ __all__ = ("SqliteLog", "upgrade_sqlite")
 
 LOOK: Final = 0.005
 """Seconds between two reads of `data_version` while there are readers: the delay of another process's commits."""
+
+READ_ALL: Final = 0.5
+"""Seconds after which every followed inbox is read, also without a new letter: a run has ended or was deleted."""
 
 BUSY: Final = 10.0
 """Seconds to wait for a lock of another process: the longest that any of our transactions could take."""
@@ -132,6 +136,10 @@ class SqliteLog(RunLog):
         self._reader = DatabaseThread(url, lambda: _connect(path, query_only=True), writes=False)
         self._watch = watch
         self._version = -1
+        self._newest = -1
+        self._read_all_at = 0.0
+        self._quiet: set[Wanted] = set()
+        """The inboxes without news, when all were read last; see `_look`."""
         self._following = Following(self._look, interval=lambda: LOOK, changed=self._changed)
 
     @classmethod
@@ -166,7 +174,21 @@ class SqliteLog(RunLog):
         return bool(changed)
 
     async def _look(self, pages: set[Wanted], letters: set[Wanted]) -> Looked:
-        return await self._reader.do(lambda db: reading.look(db, pages, letters))
+        """Queries the inboxes only if there is a new letter, and now and then, to see which runs have ended: this
+        process's own commits count as changes too, hundreds a second.
+        """
+        now = asyncio.get_running_loop().time()
+        return await self._reader.do(lambda db: self._news(db, pages, letters, now))
+
+    def _news(self, db: sqlite3.Connection, pages: set[Wanted], letters: set[Wanted], now: float) -> Looked:
+        newest = reading.newest_letter(db)
+        if newest != self._newest or now - self._read_all_at >= READ_ALL:
+            self._newest, self._read_all_at = newest, now
+            self._quiet = set()
+        asked = letters - self._quiet
+        looked = reading.look(db, pages, asked)
+        self._quiet |= {one for one in asked if one not in looked.letters and one[0] not in looked.missing}
+        return looked
 
     # --- the log
 
@@ -182,7 +204,7 @@ class SqliteLog(RunLog):
         """See RunLog."""
         rows = [(batch, batch.data()) for batch in batches]
         done = await self._writer.do(lambda db: writing.append_many(db, rows, time.time()))
-        self._following.bump()
+        self._following.bump([batch.run for batch in batches])
         for batch, one in zip(batches, done, strict=True):
             if one is None:
                 raise unknown(batch.run)

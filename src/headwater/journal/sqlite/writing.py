@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -27,7 +27,7 @@ from headwater.journal.run_log import (
     State,
     Worker,
 )
-from headwater.journal.sqlite.reading import DAY, end_of
+from headwater.journal.sqlite.reading import DAY, END
 from headwater.journal.wording import busy, ended, plain, unknown
 
 __all__ = (
@@ -74,20 +74,62 @@ def create(db: sqlite3.Connection, run: str, request: Request, key: str | None, 
     return Created(run, new=True)
 
 
+AT_ONCE: Final = 100
+"""Batches in one statement: SQLite allows 32,766 parameters, and 999 where it is old."""
+
+
 def append_many(db: sqlite3.Connection, batches: Sequence[tuple[Batch, bytes]], now: float) -> list[Appended | None]:
-    """See RunLog; None for an unknown run."""
-    return [_append(db, batch, data, now) for batch, data in batches]
+    """See RunLog; None for an unknown run.
+
+    Each statement gives up Python's lock, which a busy event loop keeps for a while: two for all batches, not three
+    for each.
+    """
+    done: list[Appended | None] = []
+    for at in range(0, len(batches), AT_ONCE):
+        done += _append_some(db, batches[at : at + AT_ONCE], now)
+    return done
 
 
-def _append(db: sqlite3.Connection, batch: Batch, data: bytes, now: float) -> Appended | None:
-    row = db.execute("select no, state, packed from runs where root = ?", (batch.run,)).fetchone()
-    if row is None:
-        return None
-    no, state, packed = row
-    end = 0 if packed else end_of(db, no)
-    if batch.first != end or state in ENDED:
-        return _refused(db, batch, data, no, state, end)
-    db.execute("insert into events values (?,?,?,?,?)", (no, batch.first, len(batch.lines), batch.by, data))
+def _append_some(db: sqlite3.Connection, batches: Sequence[tuple[Batch, bytes]], now: float) -> list[Appended | None]:
+    found = {
+        row[0]: row[1:]
+        for row in db.execute(
+            f"select root, no, state, case when packed then 0 else {END} end from runs"
+            f" where root in ({', '.join('?' * len(batches))})",
+            [batch.run for batch, _ in batches],
+        )
+    }
+    done: list[Appended | None] = []
+    stored: list[tuple[Batch, int]] = []
+    values: list[Any] = []
+    for batch, data in batches:
+        if (row := found.get(batch.run)) is None:
+            done.append(None)
+            continue
+        no, state, end = row
+        if batch.first != end or state in ENDED:
+            if values:  # the batch before may be of the same run
+                _insert(db, values)
+                values = []
+            done.append(_refused(db, batch, data, no, state, end))
+            continue
+        values += (no, batch.first, len(batch.lines), batch.by, data)
+        found[batch.run] = no, batch.state if batch.state in ENDED else state, batch.end
+        stored.append((batch, no))
+        done.append(batch.end)
+    if values:
+        _insert(db, values)
+    for batch, no in stored:
+        _change(db, batch, no, now)
+    return done
+
+
+def _insert(db: sqlite3.Connection, values: Sequence[Any]) -> None:
+    db.execute(f"insert into events values {', '.join(['(?,?,?,?,?)'] * (len(values) // 5))}", values)
+
+
+def _change(db: sqlite3.Connection, batch: Batch, no: int, now: float) -> None:
+    """What a stored batch changes in its run, beside the log."""
     if batch.said:
         said = "insert into threads select thread, no, ?, ? from runs where no = ? and thread is not null"
         db.execute(said, (batch.first, b"\n".join(batch.said), no))
@@ -101,7 +143,6 @@ def _append(db: sqlite3.Connection, batch: Batch, data: bytes, now: float) -> Ap
         _end(db, batch, no, now)
     elif batch.state is not None:
         db.execute("update runs set state = ? where no = ?", (batch.state, no))
-    return batch.end
 
 
 def _end(db: sqlite3.Connection, batch: Batch, no: int, now: float) -> None:
