@@ -24,10 +24,10 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Lab:
-    """The server and the clients, for the duration of the `with` block."""
+    """The server and the clients, for the duration of the `with` block. With `pin=False` each may use every core."""
 
-    def __init__(self) -> None:
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    def __init__(self, *, pin: bool = True) -> None:
+        cores = sorted(os.sched_getaffinity(0)) if pin and hasattr(os, "sched_getaffinity") else []
         self._client_core = [str(cores[0])] if len(cores) > 1 else []
         server_core = [str(cores[-1])] if len(cores) > 1 else []
         self._server = subprocess.Popen(
@@ -47,8 +47,14 @@ class Lab:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for process in (*self._workers.values(), self._server):
-            process.communicate(timeout=10)  # they end with their input
+        self.dismiss()
+        self._server.communicate(timeout=10)  # it ends with its input
+
+    def dismiss(self) -> None:
+        """Ends the clients' processes; another order starts new ones."""
+        for process in self._workers.values():
+            process.communicate(timeout=10)
+        self._workers.clear()
 
     def url(self, pace: str, api: str, tokens: int = 0) -> str:
         """The base URL for `api` at that pace."""

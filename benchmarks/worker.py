@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from benchmarks import clients
+from benchmarks import clients, journaled
 from benchmarks.bodies import APIS
 
 Result = dict[str, Any]
@@ -128,6 +128,33 @@ class Worker:
             "lag_median": statistics.median(lags),
             "lag_p99": lags[int(len(lags) * 0.99)],
         }
+
+    def journaled(self, client: str, api: str, url: str, journal: str, streams: int, lags: bool) -> Result:
+        """Reads streams at once, with a journal or (an empty one) without."""
+        gc.collect()
+        return self._loop.run_until_complete(journaled.read(APIS[api], url, journal, streams, lags=lags))
+
+    def submitted(self, client: str, journal: str, runs: int, rate: float) -> Result:
+        """Submits runs to workers."""
+        return self._loop.run_until_complete(journaled.submitted(journal, runs, rate))
+
+    def begun(self, client: str, journal: str, runs: int) -> Result:
+        """Submits runs that stop in the middle."""
+        return {"runs": self._loop.run_until_complete(journaled.begun(journal, runs))}
+
+    def called(self, client: str, journal: str, name: str, times: int) -> Result:
+        """Calls the store."""
+        self._loop.run_until_complete(journaled.called(journal, name, times))
+        return {"times": times}
+
+    def resumed(self, client: str, journal: str, runs: list[str], since: float) -> Result:
+        """Waits until others have taken them over."""
+        return {"seconds": self._loop.run_until_complete(journaled.resumed(journal, runs, since))}
+
+    def cancelled(self, client: str, journal: str, runs: list[str]) -> Result:
+        """Cancels runs."""
+        self._loop.run_until_complete(journaled.cancelled(journal, runs))
+        return {}
 
     def crowd(self, client: str, api: str, url: str, agents: int) -> Result:
         """Reads many streams at once: as one merged stream of a workflow, or (the floor) each separately."""

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ import pytest
 __all__ = ("Pgbouncer", "Postgres", "running_pgbouncer", "running_postgres")
 
 BINARIES: Final = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
-SETTINGS: Final = ("fsync=off", "shared_buffers=32MB", "max_connections=200", "listen_addresses=127.0.0.1")
+SETTINGS: Final = ("fsync=off", "shared_buffers=32MB", "max_connections=200")
 STARTS_WITHIN: Final = 60.0
 PR_SET_PDEATHSIG: Final = 1
 
@@ -54,8 +55,9 @@ def _end_with_me() -> None:
 class Postgres:
     """A server in a folder of its own below `place`, with a socket there and a port on loopback."""
 
-    def __init__(self, binaries: Path, place: Path = Path("/tmp")) -> None:
+    def __init__(self, binaries: Path, place: Path = Path("/tmp"), *, settings: Sequence[str] = SETTINGS) -> None:
         self.binaries = binaries
+        self._settings = settings
         self.folder = Path(tempfile.mkdtemp(prefix="headwater-pg-", dir=place))
         self.port = _free_port()
         self._another = _as_another()
@@ -77,7 +79,12 @@ class Postgres:
         (self.folder / "data" / "postmaster.pid").unlink(missing_ok=True)
         settings = [
             part
-            for one in (*SETTINGS, f"port={self.port}", f"unix_socket_directories={self.folder}")
+            for one in (
+                *self._settings,
+                "listen_addresses=127.0.0.1",
+                f"port={self.port}",
+                f"unix_socket_directories={self.folder}",
+            )
             for part in ("-c", one)
         ]
         with open(self.folder / "log", "ab") as log:
@@ -98,6 +105,11 @@ class Postgres:
         """Start it again if it has stopped by itself."""
         if self._process is not None and self._process.poll() is not None:
             self.start()
+
+    @property
+    def pid(self) -> int | None:
+        """The id of its first process; None while it is stopped."""
+        return None if self._process is None else self._process.pid
 
     def kill(self) -> None:
         """Kill the server and every process of it with SIGKILL, as when the machine goes down."""

@@ -19,7 +19,11 @@ from tests.support.paths import ROOT
 pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
 
 
-@pytest.mark.parametrize("part", PARTS)
+SLOW = ("journal", "scale")
+"""They start a database and workers."""
+
+
+@pytest.mark.parametrize("part", [pytest.param(part, marks=[pytest.mark.long] * (part in SLOW)) for part in PARTS])
 def test_a_part_runs(part: str) -> None:
     command = [sys.executable, "-m", "benchmarks", part, "--quick"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -61,6 +65,13 @@ def test_the_page_has_a_place_for_all_that_is_measured() -> None:
         "web-readers",
         "gateway",
         "partial",
+        "journal-cost",
+        "journal-lag",
+        "journal-submit",
+        "journal-takeover",
+        "scale-times",
+        "scale-check",
+        "scale-sizes",
     ):
         assert "measured" in fill(page, name, "measured")
     with pytest.raises(LookupError, match="no marks"):
