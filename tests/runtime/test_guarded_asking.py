@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from typing import Any
 
@@ -435,3 +436,27 @@ def test_leaving_stops_the_guard_and_the_reading() -> None:
 
     _, seconds = run_virtual(main())
     assert seconds < 20
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(tries(10, 600)))
+def test_a_guarded_run_is_resumed_from_any_event(seed: int) -> None:
+    """What was held is not in the log, so nothing of it comes back: the answer is asked for again."""
+
+    async def main() -> None:
+        chance = random.Random(seed)
+        guards = [_guard(chance)]
+        turns = [[*_turn(chance)] for _ in range(12)]
+        before: list[Event] = []
+        stream = Agent(model=ScriptedModel(turns[:6]), guards=guards, on_interrupted="restart").run_stream("Go.")
+        with contextlib.suppress(Exception):
+            await read(stream, before)
+        at = chance.randint(1, len(before) - 1)
+        agent = Agent(model=ScriptedModel(turns[6:]), guards=guards, on_interrupted="restart")
+        rest: list[Event] = []
+        with contextlib.suppress(GuardBlocked, ServerError, IncompleteStream):
+            await read(agent.resume(before[:at]), rest)
+        check_log([*before[:at], *rest])
+        assert leaks([*before[:at], *rest]) == []
+
+    run_virtual(main())
