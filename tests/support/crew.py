@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from headwater import Agent, ConcurrentWorkflow, tool
+from headwater import Agent, ConcurrentWorkflow, Timeouts, tool
 from headwater.testing import Call, ScriptedModel, Wait
 
 __all__ = ("cashier", "few", "fleet", "paid", "sleeper", "talker")
@@ -46,7 +46,7 @@ def _talks(request: Any) -> list[object]:
 
 
 sleeper: Agent = Agent(name="sleeper", model=ScriptedModel(_sleeps), tools=[nap])
-cashier: Agent = Agent(name="cashier", model=ScriptedModel(_pays), tools=[pay])
+cashier: Agent = Agent(name="cashier", model=ScriptedModel(_pays), tools=[pay], timeouts=Timeouts(run=3600))
 talker: Agent = Agent(name="talker", model=ScriptedModel(_talks))
 
 

@@ -17,9 +17,17 @@ export function Rates({ state, now }) {
     <div class="plot"><${Canvas} height=${HEIGHT} label="Tokens per second by agent over time" draw=${(context, width, height, colours) => draw(context, width, height, colours, fold, now)} /></div>`;
 }
 
-// The rate of each hue at each bin. Agents that share a hue are one layer, so hundreds cost what eight do.
-export function layers(fold, bins, first) {
-  const all = fold.rates.map((rate) => Float64Array.from({ length: bins }, (_, at) => (rate.get(first + at) ?? 0) / CHARACTERS_A_TOKEN / RATE_BIN));
+// The rate of each hue at each point, which spans `wide` samples. Agents that share a hue are one layer, so hundreds cost
+// what eight do; a run that waited for days costs what it said.
+export function layers(fold, points, first, wide = 1) {
+  const all = fold.rates.map((rate) => {
+    const layer = new Float64Array(points);
+    for (const [bin, characters] of rate) {
+      const at = Math.floor((bin - first) / wide);
+      if (at >= 0 && at < points) layer[at] += characters / CHARACTERS_A_TOKEN / (RATE_BIN * wide);
+    }
+    return layer;
+  });
   return all.map((layer) => layer.map((_, at) => {
     let sum = 0;
     for (let near = at - 1; near <= at + 1; near += 1) sum += layer[near] ?? 0;
@@ -36,8 +44,10 @@ function draw(context, width, height, colours, fold, now) {
   const bottom = height - AXIS;
   grid(context, times, place, height, colours, { under: true });
   const first = Math.floor(fold.began / RATE_BIN);
-  const bins = Math.max(1, Math.floor(now / RATE_BIN) - first + 1);
-  const stacked = layers(fold, bins, first);
+  const samples = Math.max(1, Math.floor(now / RATE_BIN) - first + 1);
+  const wide = Math.max(1, Math.ceil(samples / Math.max(width - left, 1))); // no more points than pixels
+  const bins = Math.ceil(samples / wide);
+  const stacked = layers(fold, bins, first, wide);
   const sums = stacked[0].map((_, at) => stacked.reduce((sum, layer) => sum + layer[at], 0));
   const most = sums.reduce((one, other) => Math.max(one, other), 0);
   const step = niceStep(Math.max(most, 20) / 2.2);
@@ -53,16 +63,15 @@ function draw(context, width, height, colours, fold, now) {
     context.fillText(value > top - step / 2 ? `${count(value)} tok/s` : count(value), left - 8, y(value) + 4);
   }
   const floor = new Float64Array(bins);
-  const jump = Math.max(1, Math.floor(bins / (width - left))); // no more points than pixels
   stacked.forEach((layer, hue) => {
     if (!layer.some((value) => value > 0)) return;
     context.beginPath();
     context.moveTo(x(fold.began), y(floor[0]));
-    const middle = (at) => x(Math.min(Math.max((first + at + 0.5) * RATE_BIN, fold.began), now));
-    for (let at = 0; at < bins; at += jump) context.lineTo(middle(at), y(floor[at] + layer[at]));
+    const middle = (at) => x(Math.min(Math.max((first + (at + 0.5) * wide) * RATE_BIN, fold.began), now));
+    for (let at = 0; at < bins; at += 1) context.lineTo(middle(at), y(floor[at] + layer[at]));
     context.lineTo(x(now), y(floor[bins - 1] + layer[bins - 1]));
     context.lineTo(x(now), y(floor[bins - 1]));
-    for (let at = bins - 1; at >= 0; at -= jump) context.lineTo(middle(at), y(floor[at]));
+    for (let at = bins - 1; at >= 0; at -= 1) context.lineTo(middle(at), y(floor[at]));
     context.closePath();
     context.globalAlpha = 0.82;
     context.fillStyle = colours.hues[hue];
