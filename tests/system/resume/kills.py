@@ -6,10 +6,12 @@
 Each scenario is carried out undisturbed once. Then, for every event of its log: the log is cut after it, as where the
 process dies, written as JSON, read back and gone on with; the run that goes on is cut again, at each of its own events;
 and a run is left by `park`, gently and at once, and gone on with. And for real: a process is killed before and after it
-has stored the event, the one that goes on is killed too, and a third comes to the end. Asserted is what `check` says:
-the rules of logs, the same end and messages, what had finished ran once, nothing ran that was not allowed or that the
-log did not tell of first, and the live Response is that of the log. The command tries everything (of the pairs of
-stops, which are very many, as many a scenario as `--pairs` says) and prints a table; it ends with 1 where one failed.
+has stored the event, another goes on with what is left, and while it does so two are killed in the same way at some of
+its events, after each of which a third comes to the end. Where two deaths leave the same bytes, these are gone on with
+once. Asserted is what `check` says: the rules of logs, the same end and messages, what had finished ran once, nothing
+ran that was not allowed or that the log did not tell of first, and the live Response is that of the log. The command
+tries everything (of the pairs of stops, which are very many, as many a scenario as `--pairs` says) and prints a table;
+it ends with 1 where one failed.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -42,7 +45,7 @@ from headwater.events import (
 from headwater.testing import check_log
 from tests.support.virtual import run_virtual
 from tests.system.invariants.late_reader import known
-from tests.system.resume.processes import Job, Processes
+from tests.system.resume.processes import Job, Left, Processes, Stop
 from tests.system.resume.scenarios import SCENARIOS, Scenario, done
 
 __all__ = ("COUNTS", "Case", "Drive", "Went", "cases", "check", "check_end", "check_steps", "saved", "undisturbed")
@@ -66,18 +69,25 @@ class Went(msgspec.Struct):
     """The live run's Response, as `known` has it."""
     left: bool = False
     """Whether it was parked."""
+    _outcome: tuple[Any, ...] | None = None
+
+    def outcome(self) -> tuple[Any, ...]:
+        """How it ended, and the messages of each run."""
+        if self._outcome is None:
+            self._outcome = _end(self), _messages(self.log)
+        return self._outcome
 
 
 class Case(msgspec.Struct, frozen=True):
     """One stop of a scenario: in which way, after how many events, and after how many more the second time.
 
-    `before`: the process dies before the event is stored, at the first stop or the second.
+    `before`: the process dies before that event is stored.
     """
 
     way: Way
     first: int
     second: int = 0
-    before: tuple[bool, bool] = (False, False)
+    before: bool = False
 
 
 # --- carrying out
@@ -164,9 +174,8 @@ def cases(whole: Went, way: Way) -> Iterator[Case]:
         if way == "killed twice":
             yield from (Case(way, first, second) for second in range(1, size - first + 6))
         elif way == "kill -9":
-            for before in (True, False):
-                second = random.Random(f"{size} {first} {before}").randint(1, size - first + 6)
-                yield Case(way, first, second, (before, bool((first + second) % 2)))
+            yield Case(way, first, before=True)
+            yield Case(way, first)
         else:
             yield Case(way, first)
 
@@ -197,7 +206,10 @@ def check(name: str, case: Case, whole: Went, processes: Processes | None = None
     """Carry out the case and look at what came of it. Raises AssertionError and LogError. False: no such stop."""
     if case.way == "kill -9":
         assert processes is not None
-        return check_processes(name, case, whole, processes)
+        for _, wrong in check_processes(name, [case], whole, processes):
+            if wrong is not None:
+                raise wrong
+        return True
     drives = carried_out(name, case, whole)
     if drives is None:
         return False
@@ -217,34 +229,87 @@ def check(name: str, case: Case, whole: Went, processes: Processes | None = None
     return True
 
 
-def check_processes(name: str, case: Case, whole: Went, processes: Processes) -> bool:
-    """Carry out the case in processes of their own, two of which are killed; see `check`."""
-    log: list[Event] = []
-    ran: list[str] = []
-    stops = ((case.first, case.before[0]), (case.second, case.before[1]), (0, False))
+def check_processes(
+    name: str, cases: Sequence[Case], whole: Went, processes: Processes
+) -> Iterator[tuple[Case, Exception | None]]:
+    """Carry out the cases in processes of their own, which are killed. Yields each, and what was wrong with it.
+
+    With each comes a second death, before an event of the process that goes on and after another.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        for number, (at, before) in enumerate(stops):
-            job = Job(name, folder, at, before)
-            killed = processes.carry_out(job)
-            stored, done_now = job.log(), job.done()
-            assert stored[: len(log)] == log, "what was stored stays"
-            went = Went(stored, done_now[len(ran) :], "", None)
-            _check_once(log, went)
-            _check_begun(went)
-            _check_allowed(went)
-            log, ran = stored, done_now
-            if number == 0 and not killed:
-                return False
-            if not killed:
-                break
-        went = Went(log, ran, job.error(), None)
-    finished = {f"{event.run}/{event.call}" for event in log if isinstance(event, ToolFinished) and not event.error}
-    begun = Counter(f"{event.run}/{event.call}" for event in log if isinstance(event, ToolStarted))
-    times = Counter(one.split(" ")[0] for one in ran)
+        stops = tuple(Stop(case.first, f"{folder}/{number}", case.before) for number, case in enumerate(cases))
+        processes.carry_out([Job(name, f"{folder}/undisturbed", stops)])
+        same: dict[Left, list[Case]] = {}
+        for case, stop in zip(cases, stops, strict=True):
+            same.setdefault(Left.by(stop.folder), []).append(case)
+        gone = [
+            GoneOn(name, f"{folder}/after {number}", alike[0], Left(b"", b""), left, len(whole.log))
+            for number, (left, alike) in enumerate(same.items())
+        ]
+        processes.carry_out([one.job for one in gone])
+        for one, alike in zip(gone, same.values(), strict=True):
+            wrong = one.wrong(whole)
+            yield from ((case, wrong) for case in alike)
+        again = [one.after(stop) for one in gone for stop in one.job.stops if stop.came]
+        processes.carry_out([one.job for one in again])
+        yield from ((one.case, one.wrong(whole)) for one in again)
+
+
+class GoneOn:
+    """What a killed process left in a case, and the process that goes on with it in `folder`.
+
+    The killed one had gone on with what was left `before`. With `size`, two more are killed, before an event and after
+    another, if they come so far: the undisturbed run has so many.
+    """
+
+    def __init__(self, name: str, folder: str, case: Case, before: Left, left: Left, size: int | None = None) -> None:
+        self.case = case
+        self._before = before
+        self._left = left
+        stops: list[Stop] = []
+        for early in (True, False) if size is not None else ():
+            at = random.Random(f"{size} {case.first} {early}").randint(1, (size or 0) - case.first + 6)
+            stops.append(Stop(at, f"{folder} {early}", early))
+        self.job = Job(name, folder, tuple(stops))
+        Path(folder).mkdir()
+        left.put(folder)
+
+    def after(self, stop: Stop) -> GoneOn:
+        """What the process left that was killed while it went on with this."""
+        case = Case("kill -9", self.case.first, stop.at, stop.before)
+        return GoneOn(self.job.scenario, f"{stop.folder} and again", case, self._left, Left.by(stop.folder))
+
+    def wrong(self, whole: Went) -> Exception | None:
+        """What was wrong with it, once it has been done."""
+        try:
+            now = Left.by(self.job.folder)
+            _check_process(self._before, self._left)
+            went = Went(now.log(), now.done(), self.job.error(), None)
+            _check_process(self._left, now)
+            _check_traces(went)
+            check_end(SCENARIOS[self.job.scenario], went, whole)
+        except Exception as error:
+            return error
+        return None
+
+
+def _check_traces(went: Went) -> None:
+    """Tools did what the log tells, as often as it tells of their beginning."""
+    ends = [event for event in went.log if isinstance(event, ToolFinished) and not event.error]
+    finished = {f"{event.run}/{event.call}" for event in ends}
+    begun = Counter(f"{event.run}/{event.call}" for event in went.log if isinstance(event, ToolStarted))
+    times = Counter(one.split(" ")[0] for one in went.ran)
     assert all(times[key] <= begun[key] for key in times)
-    assert not {key for key in finished & _that_leave_traces(log) if not times[key]}, "told as done, and nothing was"
-    check_end(SCENARIOS[name], went, whole)
-    return True
+    assert not {key for key in finished & _that_leave_traces(went.log) if not times[key]}, (
+        "told as done, and it was not"
+    )
+
+
+def _check_process(before: Left, after: Left) -> None:
+    """What one process did, alive or killed."""
+    assert after.stored.startswith(before.stored), "what was stored stays"
+    assert after.said.startswith(before.said)
+    check_steps(before.log(), Went(after.log(), after.done()[len(before.done()) :], "", None))
 
 
 def _that_leave_traces(log: Sequence[Event]) -> set[str]:
@@ -259,8 +324,7 @@ def check_end(scenario: Scenario, went: Went, whole: Went) -> None:
     if scenario.ends:
         assert (went.error or str(tree_response(went.log))) in scenario.ends
     else:
-        assert _end(went) == _end(whole)
-        assert _messages(went.log) == _messages(whole.log)
+        assert went.outcome() == whole.outcome()
 
 
 def check_steps(before: Sequence[Event], went: Went) -> None:
@@ -335,31 +399,45 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _table(names: Sequence[str], pairs: int | None, processes: Processes) -> int:
-    begun, failures, totals = time.monotonic(), Counter[str](), Counter[str]()
-    print(f"{'scenario':<34}{'events':>7}" + "".join(f"{way:>16}" for way in COUNTS))
+    begun, failures, totals = time.monotonic(), list[str](), Counter[str]()
+    columns = (*COUNTS, "and again")
+    print(f"{'scenario':<48}{'events':>7}" + "".join(f"{way:>16}" for way in columns))
     for name in names:
         whole = undisturbed(SCENARIOS[name])
-        row = f"{name:<34}{len(whole.log):>7}"
-        totals["events"] += len(whole.log)
-        for way in COUNTS:
-            tried = failed = 0
-            stops = [*cases(whole, way)]
-            if way == "killed twice" and pairs is not None:
-                stops = random.Random(name).sample(stops, k=min(pairs, len(stops)))
-            for case in stops:
-                try:
-                    tried += check(name, case, whole, processes)
-                except Exception as error:
-                    failed += 1
-                    failures[f"{name}: {case}: {type(error).__name__}: {str(error)[:2000]}"] += 1
-            totals[way] += tried
-            row += f"{f'{tried}' + (f', {failed} failed' if failed else ''):>16}"
-        print(row, flush=True)
-    print(f"{'all':<34}{totals['events']:>7}" + "".join(f"{totals[way]:>16}" for way in COUNTS))
-    for failure in [*failures][:40]:
+        tried, failed = Counter[str](), Counter[str]()
+        for way, case, wrong in _tried(name, whole, pairs, processes):
+            tried[way] += 1
+            if wrong is not None:
+                failed[way] += 1
+                failures.append(f"{name}: {case}: {type(wrong).__name__}: {str(wrong)[:2000]}")
+        totals.update(tried, events=len(whole.log))
+        cells = (f"{tried[way]}" + (f", {failed[way]} failed" if failed[way] else "") for way in columns)
+        print(f"{name:<48}{len(whole.log):>7}" + "".join(f"{cell:>16}" for cell in cells), flush=True)
+    print(f"{'all':<48}{totals['events']:>7}" + "".join(f"{totals[way]:>16}" for way in columns))
+    for failure in failures[:40]:
         print(failure)
     print(f"{len(failures)} failures, {time.monotonic() - begun:.0f} s")
     return bool(failures)
+
+
+def _tried(
+    name: str, whole: Went, pairs: int | None, processes: Processes
+) -> Iterator[tuple[str, Case, Exception | None]]:
+    """Try all stops of a scenario. Yields the column of each, and what was wrong with it."""
+    for way in COUNTS:
+        stops = [*cases(whole, way)]
+        if way == "kill -9":
+            for case, wrong in check_processes(name, stops, whole, processes):
+                yield ("and again" if case.second else way), case, wrong
+            continue
+        if way == "killed twice" and pairs is not None:
+            stops = random.Random(name).sample(stops, k=min(pairs, len(stops)))
+        for case in stops:
+            try:
+                if check(name, case, whole):
+                    yield way, case, None
+            except Exception as error:
+                yield way, case, error
 
 
 if __name__ == "__main__":
