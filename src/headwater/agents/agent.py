@@ -386,7 +386,9 @@ class Agent(Declaration[ContextT, OutputT]):
         refuse_said_before(options)
         past = Resumption.of(log, approvals=approvals, answers=answers, on_changed=on_changed, by=by)
         run = self._begin(past.task, shown=False, context=context, resumption=past, **options)
-        return AgentStream(lambda: run)
+        stream: AgentStream[Any] = AgentStream(lambda: run)
+        stream._begun()  # leaving it unread lets go of its file
+        return stream
 
     def as_tool(
         self, *, name: str | None = None, description: str | None = None, approval: Approval = False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Callable
 from typing import BinaryIO
 
 from headwater.errors import ConfigurationError
@@ -35,20 +36,29 @@ def write_private(path: str | os.PathLike[str], data: bytes) -> None:
     _settle(os.path.dirname(place) or os.curdir)
 
 
-def new_private(path: str | os.PathLike[str], beginning: bytes = b"") -> BinaryIO:
+def new_private(
+    path: str | os.PathLike[str],
+    beginning: bytes = b"",
+    *,
+    lock: Callable[[BinaryIO], object] | None = None,
+    replace: bool = True,
+) -> BinaryIO:
     """Returns a file that starts with `beginning`, mode 0600, for incremental writing; it replaces any existing file.
 
     A crash leaves either the complete old file or one with all of `beginning`. Programs that have the old file open, or
-    another link to it, keep it unchanged; a symbolic link is replaced, not followed. Raises the same errors as
-    `write_private`.
+    another link to it, keep it unchanged; a symbolic link is replaced, not followed. `lock` is called with the new file
+    before it can be found. Raises the same errors as `write_private`; without `replace` also FileExistsError.
     """
     place, beside, file = _beside(path)
     try:
+        if lock is not None:
+            lock(file)
         if beginning:
             file.write(beginning)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, place)
+        if replace or not _linked(beside, place):
+            os.replace(beside, place)
     except BaseException:
         file.close()
         _remove(beside)
@@ -69,6 +79,18 @@ def _beside(path: str | os.PathLike[str]) -> tuple[str, str, BinaryIO]:
     folder, name = os.path.split(place)
     beside = os.path.join(folder, f".{name}.{os.urandom(6).hex()}")
     return place, beside, os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+
+
+def _linked(beside: str, place: str) -> bool:
+    """Moves a file to where there is none. Raises FileExistsError if there is one; False: that cannot be told here."""
+    try:
+        os.link(beside, place)
+    except FileExistsError:
+        raise
+    except OSError:
+        return False  # this file system has no links
+    _remove(beside)
+    return True
 
 
 def _remove(path: str) -> None:

@@ -11,6 +11,7 @@
     │   │   └── JournalMismatch     another version of headwater set up the journal
     │   ├── InvalidRecord           the data is not an event, message, thread or Response of headwater
     │   ├── ThreadBusy              two runs at once on one conversation
+    │   ├── RunBusy                 somebody else continues the run of this file
     │   ├── HistoryInvalid          no provider accepts these messages (a call without its result): .ids
     │   ├── DefinitionChanged       the agent is not the one that wrote the log
     │   ├── UnknownQuestion         this run has no question with that id
@@ -119,6 +120,7 @@ from headwater.errors.usage import (
     LoopMisuse,
     MissingKey,
     ModelNotNamed,
+    RunBusy,
     RunEnded,
     ThreadBusy,
     UnknownModel,
@@ -178,6 +180,7 @@ __all__ = (
     "RunTimeout",
     "ServerError",
     "StepTimeout",
+    "RunBusy",
     "ThreadBusy",
     "TimedOut",
     "ToolCallInvalid",

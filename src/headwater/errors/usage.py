@@ -20,6 +20,7 @@ __all__ = (
     "MissingKey",
     "ModelNotNamed",
     "RunEnded",
+    "RunBusy",
     "ThreadBusy",
     "UnknownModel",
     "UnknownQuestion",
@@ -96,6 +97,13 @@ class ThreadBusy(UsageError):
     """A conversation takes one run at a time.
 
     Wait for the first run, or give each conversation a `Thread` of its own.
+    """
+
+
+class RunBusy(UsageError):
+    """Somebody else continues the run of this file: another process, or another stream.
+
+    Wait until that run ends or waits, then read the file again.
     """
 
 

@@ -13,12 +13,12 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from headwater.backends.private_file import new_private
-from headwater.errors import ConfigurationError, InvalidRecord
+from headwater.errors import ConfigurationError, InvalidRecord, RunBusy
 from headwater.events import (
     CallDelta,
     End,
@@ -33,6 +33,7 @@ from headwater.events import (
     tree_response,
 )
 from headwater.events.saved import SUFFIXES, first_line, line, read_saved
+from headwater.readers.file_lock import Locked, held, lock
 from headwater.version import __version__
 
 if TYPE_CHECKING:
@@ -57,15 +58,16 @@ class RunWriter:
     `path` ends with .jsonl or .jsonl.gz, or is a folder for one file per run. The file is readable up to the last
     written event, even if the process dies. `before` are the events of a resumed run: the file replaces another one,
     such as the one that is resumed, only once it holds them all. Raises ConfigurationError if it cannot be written,
-    or if the file holds another run that can be resumed, or no run at all; that is checked before the run starts.
+    or if the file holds another run that can be resumed, or no run at all, and RunBusy if somebody else writes it, or
+    has written more of the same run; that is checked before the run starts.
     """
 
     def __init__(self, path: str | os.PathLike[str], run: str, before: Iterable[Event] = ()) -> None:
         self.path = _place(path, run)
-        _check_replaceable(self.path, run)
         self._packer = zlib.compressobj(wbits=31) if self.path.suffix == ".gz" else None
-        beginning = first_line(by=f"headwater {__version__}", saved=time.time()) + b"".join(map(line, before))
-        self._file: BinaryIO | None = _new_file(self.path, self._packed(beginning, press=True))
+        log = tuple(before)
+        beginning = first_line(by=f"headwater {__version__}", saved=time.time()) + b"".join(map(line, log))
+        self._file: BinaryIO | None = _begun(self.path, self._packed(beginning, press=True), run, log)
 
     @classmethod
     def attach(cls, path: str | os.PathLike[str], run: Run) -> None:
@@ -195,7 +197,8 @@ class RunFile:
         """Continues the run with `agent`, the agent or workflow that it was started with, and writes to this file.
 
         `options` are those of the agent's `resume`, such as `approvals={id: True}` and `answers={id: value}`; pass
-        another path as `save=` to keep this file as it is. Raises what the agent's `resume` raises.
+        another path as `save=` to keep this file as it is. Raises what the agent's `resume` raises, and RunBusy if
+        somebody else continues the run.
         """
         _check_agent(agent, "resume")
         stream: AgentStream[Any] = agent.resume(self.events, **{"save": self.path, **options})
@@ -288,10 +291,37 @@ def _check_agent(agent: Any, method: str) -> None:
         )
 
 
-def _check_replaceable(path: Path, run: str) -> None:
-    """Raises ConfigurationError if the file at `path` contains something that cannot be recovered."""
+def _begun(path: Path, beginning: bytes, run: str, before: Sequence[Event]) -> BinaryIO:
+    """Returns the new file at `path`, locked; nobody else has written it meanwhile. Raises as `RunWriter` does."""
+    _make_folder(path)
+    while True:
+        try:
+            with held(path) as there:
+                if there:
+                    _check_replaceable(path, run, before)
+                return new_private(path, beginning, lock=lock, replace=there or os.path.lexists(path))
+        except FileExistsError:
+            continue  # somebody else was first: look at what they write
+        except Locked:
+            raise RunBusy(
+                f"{str(path)!r} is being written by a run.", hint="Wait until that run ends, or pass another path."
+            ) from None
+        except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+            raise _unwritable(path, error) from error
+
+
+def _make_folder(path: Path) -> None:
     try:
-        if path.is_symlink() or not path.is_file() or not path.stat().st_size:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (OSError, ValueError) as error:
+        raise _unwritable(path, error) from error
+
+
+def _check_replaceable(path: Path, run: str, before: Sequence[Event]) -> None:
+    """Raises ConfigurationError if the file at `path` contains something that cannot be recovered, and RunBusy if it
+    holds more of the run than `before`."""
+    try:
+        if not path.stat().st_size:
             return
         file = RunFile(path)
     except InvalidRecord:
@@ -299,8 +329,12 @@ def _check_replaceable(path: Path, run: str) -> None:
             f"{str(path)!r} exists and is not a saved run, so it is not replaced.",
             hint="Save the run to another file.",
         ) from None
-    except OSError as error:
-        raise _unwritable(path, error) from error
+    if before and file.run_id == run and len(file.events) > len(before):
+        raise RunBusy(
+            f"{str(path)!r} holds {len(file.events)} events of the run, but {len(before)} are continued: somebody else "
+            "has continued it.",
+            hint="Read the file again: RunFile(path).resume(agent), or save to another file.",
+        )
     if file.end is None and file.run_id != run:
         raise ConfigurationError(
             f"{str(path)!r} holds a run that can be resumed, so it is not replaced: {file.run_id}.",
@@ -322,14 +356,6 @@ def _place(given: str | os.PathLike[str], run: str) -> Path:
             hint="It must end with .jsonl or .jsonl.gz, or be a folder.",
         )
     return path
-
-
-def _new_file(path: Path, beginning: bytes) -> BinaryIO:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return new_private(path, beginning)
-    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
-        raise _unwritable(path, error) from error
 
 
 def _unwritable(path: object, error: Exception) -> ConfigurationError:

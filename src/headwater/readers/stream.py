@@ -411,7 +411,8 @@ class AgentStream(_Readable[StreamChunk], Generic[OutputT, ResultT_co]):
         self.close()
 
     def __repr__(self) -> str:
-        state = "not begun" if self._run is None else "over" if self._run.over else "going on"
+        run = self._run
+        state = "not begun" if run is None or not (run.begun or run.over) else "over" if run.over else "going on"
         return f"<AgentStream {state}>"
 
     def __await__(self) -> Generator[Any, None, ResultT_co]:

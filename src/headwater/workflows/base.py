@@ -256,7 +256,9 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
 
             names = [member.name for member in self.agents]
             run.watch(printers.dashboard(self.name, names, past=past.record.events))
-        return AgentStream(lambda: run)
+        stream: AgentStream[Any, ResultT] = AgentStream(lambda: run)
+        stream._begun()  # leaving it unread lets go of its file
+        return stream
 
     def wants_log(self, seen: set[int]) -> bool:
         """Whether a run of this workflow may wait for people, so that its log is kept. See `Agent.wants_log`."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from headwater import Agent, GraphWorkflow, tool
+import contextlib
+import tempfile
+
+from headwater import Agent, GraphWorkflow, RunFile, tool
 from headwater.errors import ApprovalNeeded
 from headwater.events import Event
 from headwater.testing import Call, ScriptedModel
@@ -44,6 +47,16 @@ def changed(here: Here) -> None:
 def other(here: Here) -> None:
     """Look at `log[0].agent_name`, and resume with the agent of that name."""
     editor("publisher").resume(parked_log())
+
+
+@case("A file whose run another process continues")
+def resumed(here: Here) -> None:
+    """One process at a time continues the run of a file. Wait until it has, and read the file again."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        with contextlib.suppress(ApprovalNeeded):
+            editor().run("Publish the page.", save="page.jsonl")
+        with RunFile("page.jsonl").resume(editor()):
+            RunFile("page.jsonl").resume(editor())
 
 
 @case("An edge to a member that is not there")
