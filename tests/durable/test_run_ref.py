@@ -50,6 +50,25 @@ def test_an_answer_goes_through_the_inbox_and_the_first_counts(journal: str) -> 
         ref.cancel()
 
 
+def test_its_open_questions_are_those_that_nobody_has_answered(journal: str) -> None:
+    ref = payer(journal).start("Pay")
+    for event in ref.events():
+        if event.type == "approval.asked":
+            (question,) = ref.pending()
+            assert (question.id, question.kind, question.run) == (event.approval, "approval", ref.id)
+            ref.approve(question.id)
+        if event.type == "approval.answered":
+            assert ref.pending() == ()
+    assert ref.pending() == ()
+
+    async def main() -> None:
+        with pytest.raises(UnknownRun):
+            await RunRef(ref._home, "run_nobody").pending()  # type: ignore[misc]
+        assert await ref.pending() == ()  # type: ignore[misc]
+
+    asyncio.run(main())
+
+
 def test_a_run_is_cancelled_wherever_it_is_driven(journal: str) -> None:
     ref = slow(journal).start("Think")
     last = ""

@@ -15,11 +15,12 @@ from headwater.durable.home import Home, home_of, journal_url
 from headwater.durable.saying import say_answer, say_cancel, say_steer
 from headwater.errors import ConfigurationError
 from headwater.events.messages import Message
-from headwater.events.questions import Answer
+from headwater.events.questions import Answer, Question
 from headwater.journal.run_log import RunInfo
 from headwater.readers.chunks import StreamChunk
 from headwater.readers.stream import AgentStream
 from headwater.runtime.ear import to_say
+from headwater.runtime.past import past_of
 from headwater.runtime.people import question_id
 
 __all__ = ("RunRef", "attached", "either")
@@ -94,6 +95,20 @@ class RunRef(Generic[OutputT]):
 
         async def ask() -> RunInfo:
             return await (await self._home.log()).info(self.id)
+
+        return either(self._home, ask)
+
+    def pending(self) -> tuple[Question, ...]:
+        """Returns the open questions of the run, in the order in which they were asked. Raises UnknownRun."""
+
+        async def ask() -> tuple[Question, ...]:
+            log = await self._home.log()
+            page = await log.read(self.id)
+            events = [*page.events()]
+            while page.spans and page.after < page.end - 1:
+                page = await log.read(self.id, page.after)
+                events += page.events()
+            return past_of(events).pending if events else ()
 
         return either(self._home, ask)
 

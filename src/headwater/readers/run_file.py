@@ -165,13 +165,9 @@ class RunFile:
 
         Raises InvalidRecord if the log was written by headwater 0.1.
         """
-        from headwater.events.questions import Question
         from headwater.runtime.past import past_of
 
-        if self.end is not None:
-            return ()
-        asked = past_of(self.events).questions().values()
-        return tuple(Question.of(event) for event in sorted(asked, key=lambda event: event.seq))
+        return past_of(self.events).pending if self.end is None else ()
 
     @property
     def response(self) -> Response[Any] | Results:

@@ -40,6 +40,7 @@ from headwater.events import (
 )
 from headwater.events.fold import Fold
 from headwater.events.messages import Usage
+from headwater.events.questions import Question
 from headwater.events.tree import Node, Tree
 
 __all__ = ("Past", "Standing", "past_of")
@@ -150,6 +151,13 @@ class Record:
         self.root = root
         self.events = events
         self.last = events[-1]
+
+    @property
+    def pending(self) -> tuple[Question, ...]:
+        """The open questions of the whole tree, in the order in which they were asked; () once it has ended."""
+        if self.root.over:
+            return ()
+        return tuple(Question.of(event) for event in sorted(self.questions().values(), key=lambda event: event.seq))
 
     def questions(self) -> dict[str, ApprovalAsked | InputAsked]:
         """The open questions, by id."""
