@@ -33,6 +33,13 @@ def refused(call: Any, *arguments: Any) -> Problem:
     return problem.value
 
 
+def test_an_unknown_field_is_answered_with_those_there_are() -> None:
+    problem = refused(decoded, b'{"input": "Hi.", "thred": "t"}', Starting)
+    assert "unknown field `thred`" in problem.message
+    assert problem.hint == f"The fields are {', '.join(Starting.__struct_fields__)}."
+    assert refused(decoded, b'{"input": 5}', Starting).hint == ""
+
+
 @given(st.binary(max_size=40))
 def test_any_bytes_are_a_body_or_a_problem(data: bytes) -> None:
     for kind in (Starting, Answering, Approving):

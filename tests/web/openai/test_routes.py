@@ -51,6 +51,7 @@ def test_refusals_have_openais_form() -> None:
         headers = {"authorization": "Bearer a-token-of-no-less-than-32-characters"}
         answer = await client.post("/v1/chat/completions", json={**ASK, "model": "b"}, headers=headers)
         assert told(answer) == (404, "invalid_request_error", "model_not_found")
+        assert answer.json()["error"]["param"] == "model"
         answer = await client.post("/v1/chat/completions", content="x", headers=headers)
         assert told(answer) == (415, "invalid_request_error", "not_json")
         answer = await client.get("/v1/responses/resp_nothing", headers=headers)

@@ -105,7 +105,13 @@ def fitting(value: Any, kind: type[T]) -> T:
     except (msgspec.ValidationError, RecursionError, ValueError, TypeError) as error:
         said, _, at = _said(error).partition(" - at `$")
         place = at.rstrip("`").lstrip(".")
-        raise Problem("bad_request", f"{place or 'The body'}: {said}.", param=place or None) from None
+        hint = "" if place or "unknown field" not in said else f"The fields are {', '.join(_fields(kind))}."
+        raise Problem("bad_request", f"{place or 'The body'}: {said}.", hint=hint, param=place or None) from None
+
+
+def _fields(kind: Any) -> tuple[str, ...]:
+    fields: tuple[str, ...] = getattr(kind, "__struct_encode_fields__", ())
+    return fields
 
 
 def _said(error: BaseException) -> str:

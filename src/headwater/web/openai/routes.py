@@ -42,7 +42,8 @@ def refusal(problem: Problem) -> Response:
     """Returns a problem in OpenAI's format."""
     said = f"{problem.message} {problem.hint}".strip()
     code = _CODES.get(problem.code, problem.code)
-    error = {"message": said, "type": kind_of(problem.status), "param": problem.param, "code": code}
+    param = "model" if problem.code == "unknown_agent" else problem.param  # these APIs name the agent so
+    error = {"message": said, "type": kind_of(problem.status), "param": param, "code": code}
     return json_answer({"error": error}, problem.status, problem_headers(problem))
 
 
