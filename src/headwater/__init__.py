@@ -161,17 +161,29 @@ if not TYPE_CHECKING:  # a checker would take every name for known
         return value
 
 
+def _elsewhere(name: str) -> str:
+    """Where to import a name from that another public module has."""
+    import importlib.util
+
+    if importlib.util.find_spec(f"headwater.{name}") is not None:
+        return ""  # a module of ours that is not loaded yet
+    for module in ("testing", "events", "errors"):
+        if name in importlib.import_module(f"headwater.{module}").__all__:
+            return f"Write `from headwater.{module} import {name}`."
+    return ""
+
+
 def _missing(name: str) -> Exception:
     """The error for a name that there is not; other libraries' names say what does the same here."""
     import sys
 
     from headwater.agents.spellings import name_hint
 
-    hint = "" if name.startswith("_") else name_hint(name)
-    if not hint:
-        return AttributeError(f"module 'headwater' has no attribute {name!r}")
     # `from headwater import …` asks for the attribute first, and would drop what an AttributeError says.
     imported = sys._getframe(2).f_code.co_name == "_handle_fromlist"
+    hint = "" if name.startswith("_") else name_hint(name) or (_elsewhere(name) if imported else "")
+    if not hint:
+        return AttributeError(f"module 'headwater' has no attribute {name!r}")
     kind = ImportError if imported else AttributeError
     return kind(f"headwater has no {name!r}. {hint}")
 

@@ -139,6 +139,18 @@ def test_a_callback_that_wants_too_much_is_refused() -> None:
         Agent(model="offline").run("x", streaming_callback=callback)
 
 
+def test_arguments_without_names_are_answered_with_both_that_could_be_meant() -> None:
+    make: Any = Agent
+    with pytest.raises(TypeError, match=r"Write Agent\(model='offline'\) .*, Agent\(name='offline', model=…\)"):
+        make("offline")
+
+
+def test_two_handoffs_of_one_name_are_found_where_the_agent_is_made() -> None:
+    heirs = [Agent(name="heir", model="offline"), Agent(name="heir", model="offline")]
+    with pytest.raises(ConfigurationError, match="Two tools of 'agent' have the name 'transfer_to_heir'"):
+        Agent(model="offline", handoffs=heirs)
+
+
 # --- what checkers are told
 
 
@@ -146,6 +158,7 @@ def test_the_signatures_that_checkers_read_are_those_of_the_declaration() -> Non
     tree = ast.parse(Path(module.__file__).read_text(encoding="utf-8"))
     first = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == "__init__")
     parameters = {**inspect.signature(Declaration).parameters}
+    del parameters["positional"]  # which is there to be refused
     assert [argument.arg for argument in first.args.kwonlyargs] == [name for name in parameters if name != "more"]
     told = [None if default is None else ast.unparse(default) for default in first.args.kw_defaults]
     given = [repr(one.default) for name, one in parameters.items() if name != "more"]

@@ -118,6 +118,8 @@ def test_a_tool_named_like_the_answer_tool_is_rejected() -> None:
     assert agent.run("q").output is not None
     with pytest.raises(ConfigurationError, match=r"Two tools of 'agent' have the name 'final_answer'\. headwater uses"):
         agent.run("q", output_mode="tool")
+    with pytest.raises(ConfigurationError, match="Two tools of 'agent' have the name 'final_answer'"):
+        Agent(model="offline", tools=[final_answer], output_type=int, output_mode="tool")
 
 
 def test_a_schema_can_replace_a_type() -> None:

@@ -21,7 +21,7 @@ from headwater.errors import UnsupportedSetting
 from headwater.workflows.base import WorkflowOptions
 from tests.support.paths import ROOT
 
-AGENT: Final = {*inspect.signature(Agent).parameters} - {"more"} | SETTINGS
+AGENT: Final = {*inspect.signature(Agent).parameters} - {"positional", "more"} | SETTINGS
 RUN: Final = {"task", *RUN_ARGUMENTS, *SETTINGS}
 WORKFLOW: Final = {*WorkflowOptions.__annotations__, "max_loops", "name"}
 
@@ -204,6 +204,14 @@ def test_a_foreign_name_is_answered_with_the_name_here(name: str) -> None:
     assert name_hint(name) == f"Here it is {NAMES[name]}."
     assert not hasattr(headwater, name)
     assert name not in dir(headwater)
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("ScriptedModel", "testing"), ("TextDelta", "events"), ("RunEnded", "errors")]
+)
+def test_a_name_of_another_public_module_is_answered_with_its_import(name: str, module: str) -> None:
+    with pytest.raises(ImportError, match=f"Write `from headwater.{module} import {name}`"):
+        exec(f"from headwater import {name}")
 
 
 def test_other_names_are_missing_as_in_every_package() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from headwater import Image, Message, Text
 from headwater.agents.task import as_messages
+from headwater.errors import ConfigurationError
 from tests.support.streams import scripted
 
 
@@ -24,6 +25,8 @@ def test_a_task_is_messages() -> None:
     for wrong in (5, b"Hi.", None, {"role": "user"}, [5], [{"role": "user", "content": "Hi."}]):
         with pytest.raises(TypeError, match="A task"):
             as_messages(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="The task is empty"):
+        as_messages("")
 
 
 def test_a_task_may_be_of_many_parts() -> None:

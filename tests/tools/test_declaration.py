@@ -226,6 +226,17 @@ def test_two_tools_with_one_name() -> None:
         as_tools([search, tool(search.function)])
 
 
+def test_a_misspelled_argument_is_answered_with_the_right_one() -> None:
+    wrong: dict[str, Any] = {"timeut": 3}
+    with pytest.raises(InvalidTool, match=r"A tool has no argument timeut=\. Did you mean timeout=\?"):
+        tool(search.function, **wrong)
+    with pytest.raises(InvalidTool, match=r"Did you mean timeout=\?"):
+        tool(**wrong)
+    other: dict[str, Any] = {"zzz": 3}
+    with pytest.raises(InvalidTool, match=r"The arguments are approval, description, .*timeout"):
+        tool(search.function, **other)
+
+
 def _no_lambda_name() -> Any:
     return tool(lambda x: x)
 

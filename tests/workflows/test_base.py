@@ -184,7 +184,7 @@ def test_a_workflow_is_an_agents_tool(kind: Any) -> None:
         finished = next(event for event in events if isinstance(event, ToolFinished))
         assert finished.result == str(await team.arun("Do it."))
         own = result.usage.output_tokens or 0
-        assert own > (await speaker("x", "I ask. Done.").arun("")).usage.output_tokens  # type: ignore[operator]
+        assert own > (await speaker("x", "I ask. Done.").arun("x")).usage.output_tokens  # type: ignore[operator]
         # What the team says is the team's: it shows in events and nowhere else.
         assert "".join([text async for text in speaker("b", "x", tools=[team]).run_stream("Go.").text()]) == "x"
 

@@ -55,7 +55,7 @@ def test_a_further_round_gets_everyones_answers() -> None:
         assert parts(asked(agent)[1]) == ["Tell.", "a has answered:\n\na1\n\nb has answered:\n\nb1"]
     assert texts(results) == {"a": "a2", "b": "b2"}
     assert sum(member.usage.output_tokens or 0 for member in results) == results.usage.output_tokens
-    assert results.usage.output_tokens == 4 * (speaker("x", "a1").run("").usage.output_tokens or 0)
+    assert results.usage.output_tokens == 4 * (speaker("x", "a1").run("x").usage.output_tokens or 0)
 
 
 def test_the_next_round_gets_no_partial_answers() -> None:

@@ -37,7 +37,7 @@ def test_it_goes_round_with_the_last_output() -> None:
     assert result.transcript == "a1 b1 a2 b2 " == "".join(chunk.content for chunk in chunks)
     # Each member's cost is that of all its rounds, so that theirs together are the whole's.
     assert sum(member.usage.output_tokens or 0 for member in result.members.values()) == result.usage.output_tokens
-    assert result.members["a"].usage.output_tokens == 2 * (speaker("x", "a1 ").run("").usage.output_tokens or 0)
+    assert result.members["a"].usage.output_tokens == 2 * (speaker("x", "a1 ").run("x").usage.output_tokens or 0)
 
 
 def test_one_agent_alone_is_a_workflow_too() -> None:
@@ -90,7 +90,7 @@ def test_the_response_is_the_last_members_with_the_whole_transcript() -> None:
 
 def test_only_one_member_runs_at_a_time() -> None:
     async def main() -> list[str]:
-        return [event.agent for event in await log_of(SequentialWorkflow([paced("a"), paced("b")]).run_stream(""))]
+        return [event.agent for event in await log_of(SequentialWorkflow([paced("a"), paced("b")]).run_stream("x"))]
 
     order, seconds = run_virtual(main())
     assert "".join(dict.fromkeys(order)) == "sequential-workflowab"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, Never, cast
 
 from msgspec import UNSET
 from typing_extensions import TypeVar, Unpack
@@ -68,7 +68,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
 
     def __init__(
         self,
-        *,
+        *positional: Never,
         name: str = "agent",
         model: ModelLike | None = None,
         instructions: Instructions[ContextT] = None,
@@ -115,6 +115,8 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         guards: Iterable[Any] | None = (),
         **more: Unpack[Options],
     ) -> None:
+        if positional:
+            raise TypeError(_by_name(*positional))
         others = cast("dict[str, Any]", more)
         if "llm_api_key" in others:
             others["llm_api_key"] = validation.secret(others["llm_api_key"])
@@ -180,6 +182,8 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         self.tools = tools
         self.output_type = output_type
         self.model = given["model"]
+        if self.handoffs or output_mode == "tool":  # two of one name are found here, not in the first run
+            self._check_names()
 
     # --- attributes that may be changed later
 
@@ -420,6 +424,10 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
         if self.handoffs:
             yield from contexts_below(self.handoffs, seen)
 
+    def _check_names(self) -> None:
+        output = self._output
+        self._all_tools(self._tools, None if output is None else output.asked(self.output_mode))
+
     def _all_tools(self, offered: dict[str, Offered], output: Output | None) -> Mapping[str, Offered]:
         """The tools, including those for handoffs and for the answer."""
         tools = dict(offered)
@@ -439,7 +447,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
 
 
 Declaration.__init__.__qualname__ = "Agent.__init__"  # the name in Python's errors about arguments
-_ARGUMENTS = frozenset(inspect.signature(Declaration).parameters) - {"more"} | OTHER_SPELLINGS
+_ARGUMENTS = frozenset(inspect.signature(Declaration).parameters) - {"positional", "more"} | OTHER_SPELLINGS
 
 
 def _check(agent: Declaration[Any, Any]) -> None:
@@ -513,6 +521,15 @@ def _settings_of(settings: Any) -> Settings:
     if not isinstance(settings, Mapping):
         raise validation.wrong("settings", settings, "Give Settings(…) or a dict.")
     return merged(Settings(), settings)
+
+
+def _by_name(first: object, *_: object) -> str:
+    """The message for arguments without names: the first one is a name in some libraries and a model in others."""
+    value = repr(first) if isinstance(first, str) and len(first) <= validation.SHOWN else "…"
+    return (
+        "An Agent's arguments are passed by name."
+        f" Write Agent(model={value}) if this is its model, Agent(name={value}, model=…) if it is its name."
+    )
 
 
 def _same_name(agent: str, name: str, hint: str) -> ConfigurationError:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from headwater.agents import validation
+from headwater.errors import ConfigurationError
 from headwater.events.messages import File, Image, Message, Text
 
 if TYPE_CHECKING:
@@ -21,7 +22,12 @@ Task: TypeAlias = str | Message | Text | Image | File | Sequence[str | Message |
 
 
 def as_messages(task: Task) -> tuple[Message, ...]:
-    """A task as messages: adjacent strings, images and files become one user message."""
+    """A task as messages: adjacent strings, images and files become one user message.
+
+    Raises ConfigurationError if it is an empty string, TypeError if it is of another kind.
+    """
+    if isinstance(task, str) and not task:
+        raise ConfigurationError("The task is empty.", hint='Say what is to be done: agent.run("…").')
     if isinstance(task, (str, Message, Text, Image, File)):
         task = [task]
     if isinstance(task, bytes) or not isinstance(task, Sequence):  # type: ignore[unreachable]

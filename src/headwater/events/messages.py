@@ -200,7 +200,7 @@ class ProviderItem(Part, frozen=True, tag="provider_item"):
 AnyPart: TypeAlias = Text | Reasoning | Image | File | ToolCall | ToolResult | Source | ProviderItem
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Message(msgspec.Struct, frozen=True, omit_defaults=True):
     """One turn of a conversation.
 
     `api` and `model` say who wrote an assistant message: signatures and provider items go back only to that API.

@@ -297,6 +297,8 @@ def tool(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
 
     Raises: InvalidTool, if it cannot be described to a model.
     """
+    for name in settings.keys() - {*_SETTINGS, "schema"}:
+        raise _unknown(name)
     if function is None:
         return functools.partial(tool, **settings)
     if isinstance(function, Tool):
@@ -304,6 +306,14 @@ def tool(function: Callable[..., Any] | None = None, /, **settings: Any) -> Any:
             f"{function.name} is a tool already.", hint="To change it, create another one: tool(it.function, …)."
         )
     return Tool(function, **settings)
+
+
+def _unknown(name: str) -> InvalidTool:
+    import difflib
+
+    near = difflib.get_close_matches(name, sorted(_SETTINGS), 1)
+    hint = f"Did you mean {near[0]}=?" if near else f"The arguments are {', '.join(sorted(_SETTINGS))}."
+    return InvalidTool(f"A tool has no argument {name}=.", hint=hint)
 
 
 def as_tool(item: ToolLike) -> Tool[..., Any]:

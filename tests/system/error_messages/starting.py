@@ -24,6 +24,14 @@ def no_model_but_a_key(here: Here) -> None:
     Agent().run("Hello")
 
 
+@case("An empty task")
+def empty_task(here: Here) -> None:
+    """Check where the task comes from. To continue a conversation without a new task, pass its messages: `[]` and
+    `history=`.
+    """
+    offline().run("")
+
+
 @case("An unknown model name")
 def unknown_model(here: Here) -> None:
     """Write the provider before the model, as in `openai/gpt-5.4`. Names that begin with `gpt-`, `o3`, `claude-` or

@@ -139,6 +139,13 @@ def bad_name(here: Here) -> None:
     tool(high_water, name="high water")
 
 
+@case("A misspelled argument of a tool")
+def misspelled(here: Here) -> None:
+    """Correct the name."""
+    wrong: Any = {"timeut": 3}
+    tool(high_water, **wrong)
+
+
 @case("An invalid timeout for a tool")
 def bad_timeout(here: Here) -> None:
     """Pass seconds, or None for the agent's timeout."""
