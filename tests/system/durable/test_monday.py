@@ -18,6 +18,7 @@ import pytest
 from headwater.events import ApprovalAnswered, ApprovalAsked
 from headwater.testing import check_log
 from tests.cli.commands import headwater
+from tests.support.chromium import browser, found
 from tests.support.postgres import running_postgres
 from tests.system.durable.machines import Machines, Reader
 
@@ -50,7 +51,20 @@ def by_command(journal: str, there: str, run: str, folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("approve", [by_command])
+def on_the_page(journal: str, there: str, run: str, folder: Path) -> None:
+    if found() is None:
+        pytest.skip("no Chromium: install it, or set CHROMIUM to where it is")
+    with browser(folder) as chromium:
+        page = chromium.page()
+        page.go(f"{there}/#run={run}")
+        page.until("document.querySelector('.ask') !== null")
+        page.press("a")
+        page.until("document.querySelector('.how.done') !== null")
+        assert "Paid." in page.text()
+        assert page.problems == []
+
+
+@pytest.mark.parametrize("approve", [by_command, on_the_page])
 def test_an_approval_asked_on_friday_is_answered_on_monday(
     approve: Callable[[str, str, str, Path], None], tmp_path: Path
 ) -> None:
