@@ -10,11 +10,17 @@ from tests.support import programs
 NOISE = ("Traceback", "Unclosed", "never awaited", "was destroyed", "Warning:")
 
 
-def run_program(source: str, *, base_url: str, folder: Path, name: str = "program.py") -> str:
-    """What the program prints. Fails where it does, and where standard error says that something was left open."""
+def run_program(
+    source: str, *, base_url: str, folder: Path, name: str = "program.py", leaves_open: bool = False
+) -> str:
+    """What the program prints. Fails where it does, and where standard error says that something was left open.
+
+    With `leaves_open` another library keeps its connections open until the program ends.
+    """
     path = folder / name
     path.write_text(source, encoding="utf-8")
-    process = programs.run([str(path)], env=_environment(base_url), cwd=folder, flags=["-X", "dev"], timeout=50)
+    env = _environment(base_url) | ({"PYTHONWARNINGS": "ignore::ResourceWarning"} if leaves_open else {})
+    process = programs.run([str(path)], env=env, cwd=folder, flags=["-X", "dev"], timeout=50)
     assert process.returncode == 0, f"exit {process.returncode}\n{process.stdout}\n{process.stderr}"
     assert not [word for word in NOISE if word in process.stderr], process.stderr
     return process.stdout

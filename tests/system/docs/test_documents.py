@@ -27,10 +27,14 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
 
+def _frameworks(source: str) -> set[str]:
+    """The frameworks that a program uses; they keep their HTTP clients open."""
+    return {name for name in FRAMEWORKS if re.search(rf"^(from|import) {name}\b", source, re.MULTILINE)}
+
+
 def _runs_here(source: str) -> bool:
     """Whether the frameworks that a program uses are installed: they have an environment of their own."""
-    used = {name for name in FRAMEWORKS if re.search(rf"^(from|import) {name}\b", source, re.MULTILINE)}
-    return all(map(importlib.util.find_spec, used))
+    return all(map(importlib.util.find_spec, _frameworks(source)))
 
 
 def _blocks(*documents: Path) -> list[tuple[str, str]]:
@@ -66,7 +70,7 @@ def agents_url() -> Iterator[str]:
 @pytest.mark.parametrize("source", [pytest.param(source, id=place) for place, source in _blocks()])
 def test_every_example_runs(source: str, base_url: str, agents_url: str, tmp_path: Path) -> None:
     source = source.replace("http://localhost:8000", agents_url)
-    run_program(source, base_url=base_url, folder=tmp_path)
+    run_program(source, base_url=base_url, folder=tmp_path, leaves_open=bool(_frameworks(source)))
 
 
 @pytest.mark.long  # there each program has an interpreter of its own
@@ -86,7 +90,8 @@ def test_the_examples_of_other_libraries_run_with_their_own_model_too(
 @pytest.mark.long  # there each program has an interpreter of its own
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_program_in_examples_runs_and_prints_something(path: Path, base_url: str, tmp_path: Path) -> None:
-    assert run_program(path.read_text(encoding="utf-8"), base_url=base_url, folder=tmp_path, name=path.name).strip()
+    source, opens = path.read_text(encoding="utf-8"), bool(_frameworks(path.read_text(encoding="utf-8")))
+    assert run_program(source, base_url=base_url, folder=tmp_path, name=path.name, leaves_open=opens).strip()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
