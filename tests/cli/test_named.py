@@ -89,7 +89,7 @@ async def later():
     return pilot
 
 def failing():
-    raise ValueError("no sea")
+    raise ValueError("no sea.")
 
 def refusing():
     return Agent(name="", model="offline")

@@ -176,6 +176,30 @@ def test_a_fork_continues_and_is_saved(folder: Path) -> None:
     assert fork.started.forked_from.run == RunFile(folder / "other.jsonl").run_id
 
 
+CASHIER = """
+from headwater import Agent, tool
+from headwater.backends.offline import Call, ScriptedModel
+
+@tool(approval=True)
+def pay(euros: int) -> str:
+    "Pay."
+    return "paid"
+
+agent = Agent(name="cashier", model=ScriptedModel([[Call("pay", {"euros": 5})], "Paid."]), tools=[pay])
+"""
+
+
+def test_a_fork_that_waits_for_people_is_parked(folder: Path) -> None:
+    (folder / "cashier.py").write_text(CASHIER)
+    agent = ("--agent", "cashier:agent")
+    assert headwater("run", "Pay.", *agent, "--save", "asks.jsonl", cwd=folder).returncode == 3
+    done = headwater("runs", "fork", "asks.jsonl", *agent, "--save", "fork.jsonl", cwd=folder)
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "the run waits for approval to run pay(euros=5)." in done.stderr
+    assert "headwater runs resume fork.jsonl --agent cashier:agent" in done.stderr
+    assert len(RunFile(folder / "fork.jsonl").pending) == 1
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [

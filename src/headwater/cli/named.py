@@ -79,7 +79,7 @@ def _made(place: str, function: Callable[[], Any], option: str) -> Any:
         if isinstance(error, ConfigurationError):
             raise
         raise ConfigurationError(
-            f"{option}: {place}() failed with {type(error).__name__}: {error}.", hint="--debug shows where."
+            f"{option}: {place}() failed with {type(error).__name__}: {_ended(error)}", hint="--debug shows where."
         ) from error
 
 
@@ -122,8 +122,14 @@ def _module(name: str, wanted: _Wanted) -> Any:
 
 def _failed(name: str, error: BaseException, wanted: _Wanted) -> ConfigurationError:
     return wanted.error(
-        f"{wanted.option}: importing {name} failed with {type(error).__name__}: {error}.", hint="--debug shows where."
+        f"{wanted.option}: importing {name} failed with {type(error).__name__}: {_ended(error)}",
+        hint="--debug shows where.",
     )
+
+
+def _ended(error: BaseException) -> str:
+    """Returns the error's text, with one period at its end."""
+    return f"{str(error).rstrip('.')}."
 
 
 def _is_tool(thing: Any) -> bool:

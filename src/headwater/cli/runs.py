@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 if TYPE_CHECKING:
     from decimal import Decimal
 
@@ -449,26 +451,30 @@ def _said(part: tuple[Any, ...]) -> str:
 
 
 def _fork(asked: argparse.Namespace) -> int:
-    from headwater.cli.options import make_agent
+    from headwater.cli.options import look_of, make_agent
     from headwater.cli.output import Outlet
+    from headwater.cli.people import asker_for, tell_of_parked
+    from headwater.cli.run import WAITS, conduct
     from headwater.cli.saving import place_to_save
-    from headwater.events.controls import harmless
+    from headwater.cli.watching import watching_for
+    from headwater.errors import Parked
 
     file = _open(asked, asked.file)
     if asked.agent is None:
         asked.name = file.started.agent_name
     agent = make_agent(asked)
     out = Outlet()
-    stream = file.fork(agent, step=asked.step, message=asked.message, save=place_to_save(asked))
-    begun = False
-    for text in stream.text():
-        shown = text if begun else text.lstrip("\n")  # what separates it from the step before, which is not shown
-        begun = begun or bool(shown)
-        out.write(harmless(shown))
-        out.flush()
-        out.check()
-    out.write("\n")
-    out.check()
+    asker = asker_for(agent, parks=True)
+    more: dict[str, Any] = {} if asker is None else {"approver": asker}
+    save = place_to_save(asked)
+    stream = file.fork(agent, step=asked.step, message=asked.message, save=save, **more)
+    watching = watching_for(agent, out, **look_of(asked))
+    watching(msgspec.structs.replace(file.started, run=stream.run_id))  # the output starts with it
+    try:
+        conduct(stream, out, watching, asker)
+    except Parked as parked:
+        tell_of_parked(parked, asked, save)
+        return WAITS
     return 0
 
 
