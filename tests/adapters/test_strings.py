@@ -25,7 +25,12 @@ def test_what_it_yields_is_the_answer() -> None:
 
 
 def test_an_empty_answer_is_an_answer() -> None:
-    response = Strings(echo, name="quiet").run("")
+    async def nothing(task: str) -> AsyncIterator[str]:
+        words: tuple[str, ...] = ()
+        for word in words:
+            yield word
+
+    response = Strings(nothing, name="quiet").run("Go.")
     assert (response, response.partial) == ("", False)
 
 
