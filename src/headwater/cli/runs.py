@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 if TYPE_CHECKING:
     from decimal import Decimal
 
@@ -451,6 +449,8 @@ def _said(part: tuple[Any, ...]) -> str:
 
 
 def _fork(asked: argparse.Namespace) -> int:
+    import msgspec
+
     from headwater.cli.options import look_of, make_agent
     from headwater.cli.output import Outlet
     from headwater.cli.people import asker_for, tell_of_parked
