@@ -33,7 +33,7 @@ def test_a_pipe_gets_a_line_as_each_thing_happens() -> None:
     assert "weather: ✓ healed, goes on" in lines[broken:]
     asked = next(at for at, line in enumerate(lines) if 'book_berth(harbour="Camaret")' in line)
     assert lines[asked].startswith("skipper: · ")
-    assert "skipper: · Allowed" in lines[asked:]
+    assert "skipper: · Approved" in lines[asked:]
     assert re.fullmatch(r"sailing-from-brest: done, \d+\.\d s, \d+ tokens", lines[-1])
 
 

@@ -26,7 +26,7 @@ examples:
 
 SHELLS: Final = ("bash", "zsh", "fish")
 
-FILES: Final = ("FILE", "FILE|JSON", "PLACE")
+FILES: Final = ("FILE", "FILE|JSON", "FILE|RUN", "PLACE")
 """The value names that are completed as files."""
 
 
