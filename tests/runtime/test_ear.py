@@ -33,6 +33,19 @@ def test_it_is_logged_first_and_added_with_the_next_request() -> None:
     assert ear.heard() == []
 
 
+def test_what_comes_too_late_for_the_log_is_told_again_and_first() -> None:
+    ear = Ear()
+    for text in ("one", "two"):
+        _say(ear, text)
+    told = ear.told()
+    _say(ear, "three")
+    assert ear.take_back(told) == []
+    again = [event for event in ear.told() if isinstance(event, MessageReceived)]
+    assert [event.message.text for event in again] == ["one", "two", "three"]
+    assert [event.key for event in again[:2]] == [event.key for event in told if isinstance(event, MessageReceived)]
+    assert len(ear.heard()) == 3
+
+
 def test_a_pending_message_is_logged_before_it_is_added() -> None:
     ear = Ear()
     _say(ear, "one")

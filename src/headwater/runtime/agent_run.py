@@ -111,7 +111,7 @@ class AgentRun(Hearing):
         events = await self._next(self)
         if self._ear is None or self.fold.started is None:
             return events
-        return [*self._ear.told(), *events]
+        return self._ear.take_back(events) if self.stopping else [*self._ear.told(), *events]
 
     def _do(self, signal: Signal, *, all_calls_bad: bool = False) -> list[Event]:
         """Reports to the loop and executes its command; returns events to append, or none if `_next` continues at

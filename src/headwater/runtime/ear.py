@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from headwater.errors import ConfigurationError
@@ -105,6 +105,12 @@ class Ear:
         events += [MessageAdded(message=said, cause="steer", key=key) for key, said in self._unheard.items()]
         self._unheard = {}
         return events
+
+    def take_back(self, events: Iterable[Event]) -> list[Event]:
+        """Keeps the messages among the events of a stopped run, which come too late; returns what is left of them."""
+        said = [event for event in events if isinstance(event, MessageReceived)]
+        self._said.extendleft((event.key, event.message, event.by) for event in reversed(said))
+        return []
 
     def pass_on(self) -> dict[str, Message]:
         """Returns logged messages that no model has seen, for the run that takes over the conversation."""

@@ -48,7 +48,7 @@ async def check_heard(run: Hearing, ear: Ear) -> list[Event]:
     given, told = await _passed(run, run.job, (message,))
     ear.unchecked.popleft()
     ear.let_pass(key, given[0], by)
-    return [*told, *ear.told()]
+    return told if run.stopping else [*told, *ear.told()]  # then it is told with the run's end
 
 
 async def _passed(run: Hearing, job: Job, messages: Sequence[Message]) -> tuple[tuple[Message, ...], list[Event]]:

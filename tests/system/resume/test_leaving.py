@@ -32,7 +32,7 @@ from headwater.events.questions import Answer, Question
 from headwater.testing import check_log
 from headwater.workflows import ConcurrentWorkflow, SequentialWorkflow
 from tests.support.streams import always
-from tests.support.virtual import run_virtual
+from tests.support.virtual import VirtualLoop, run_virtual
 from tests.system.resume.people import answer
 from tests.system.resume.scenarios import asks_two_things, by_step, done, hears, one_asked, waiting_child
 
@@ -636,3 +636,27 @@ def test_final_only_retracts_text_that_is_not_the_answer_after_all() -> None:
         assert shown == stream.response.text == "No, this."
 
     run_virtual(main())
+
+
+def test_what_is_said_right_before_a_cancel_is_in_the_log() -> None:
+    """Also where the run's next events are on their way: they come too late, and what was said among them does not."""
+
+    async def read(stream: AgentStream[Any, Any]) -> list[Event]:
+        return [event async for event in stream.events()]
+
+    async def begin() -> tuple[AgentStream[Any, Any], asyncio.Task[list[Event]]]:
+        stream = _slow_agent().run_stream("Go.")
+        return stream, asyncio.ensure_future(read(stream))
+
+    loop = VirtualLoop()
+    try:
+        stream, reading = loop.run_until_complete(begin())
+        loop.run_until_complete(asyncio.sleep(5))  # the tool has ended, and nothing more has been done
+        assert stream.steer("Hurry.")
+        stream.cancel()
+        log = loop.run_until_complete(reading)
+    finally:
+        loop.close()
+    check_log(log)
+    assert [event.message.text for event in log if isinstance(event, MessageReceived)] == ["Hurry."]
+    assert [message.text for message in stream.response.unheard] == ["Hurry."]
