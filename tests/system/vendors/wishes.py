@@ -278,6 +278,7 @@ _VALUES: Mapping[str, st.SearchStrategy[Any]] = {
     "user": st.just("ann"),
     "cache": st.booleans(),
     "store": st.booleans(),
+    "background": st.booleans(),
 }
 
 
