@@ -41,6 +41,9 @@ def arguments_of(kind: type[HeadwaterError]) -> dict[str, Any]:
         "log": (1, 2),
         "pending": (3,),
         "server": "files",
+        "guard": "no_keys",
+        "on": "input",
+        "note": "It holds a key.",
         **BESIDES,
     }
     return {name: values[name] for name in inspect.signature(kind).parameters}

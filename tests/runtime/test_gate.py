@@ -32,7 +32,7 @@ from headwater.runtime.gate import Gate, Subject
 from headwater.runtime.guard import Block, Guard, Replace, Verdict
 from tests.support.effort import tries
 
-SECRET = "k3y-9f8e7d6c"
+SECRET = "k3y-41c0b2a7"
 
 Judge = Callable[[str], Verdict]
 

@@ -30,7 +30,7 @@ from tests.support.effort import tries
 from tests.support.streams import scripted, types_of
 from tests.support.virtual import run_virtual
 
-SECRET = "k3y-9f8e7d6c"
+SECRET = "k3y-41c0b2a7"
 
 
 def find(text: str) -> Block | None:

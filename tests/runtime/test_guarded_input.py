@@ -14,7 +14,7 @@ from headwater.testing import check_log
 from tests.support.streams import log_of, scripted, types_of
 from tests.support.virtual import run_virtual
 
-SECRET = "k3y-9f8e7d6c"
+SECRET = "k3y-41c0b2a7"
 
 
 @guard(on="input")

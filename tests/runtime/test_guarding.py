@@ -16,7 +16,7 @@ from headwater.runtime.guarding import blocked
 from headwater.testing import check_log
 from tests.support.virtual import run_virtual
 
-SECRET = "k3y-9f8e7d6c"
+SECRET = "k3y-41c0b2a7"
 
 
 def leaks(log: list[Event]) -> list[str]:

@@ -19,7 +19,7 @@ from headwater.web.openai.chat import chat_wire, completion
 from headwater.web.openai.responses import responses_wire
 from tests.support.effort import tries
 
-SECRET = "k3y-9f8e7d6c"
+SECRET = "k3y-41c0b2a7"
 PIECE = SECRET[2:10]
 """What of it is nobody else's: no half of it may show either."""
 

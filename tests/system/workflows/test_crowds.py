@@ -18,7 +18,7 @@ from headwater.backends.offline import Fail, Wait
 from headwater.errors import HeadwaterError
 from headwater.events import Event, TextDelta
 from tests.support.members import checked, speaker
-from tests.system.workflows.crowd import PACE_SECONDS, Crowd
+from tests.system.workflows.crowd import Crowd
 
 pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
 
@@ -66,14 +66,11 @@ def test_three_hundred_at_once_on_one_loop(run: Run, crowd: Crowd) -> None:
     async def main() -> None:
         agents = [asking(crowd, f"a{number}", "steady-20") for number in range(300)]
         stream = ConcurrentWorkflow(agents).run_stream("Go.")
-        begun = time.monotonic()
         events = [event async for event in stream.events()]
-        took = time.monotonic() - begun
         checked(events)
         results: Any = await stream.result()
         assert {len(result.split()) for result in results} == {20}
         assert results.usage.output_tokens == 600
-        assert took < 20 * PACE_SECONDS * 10, took  # one after the other it would be 300 times as long
 
     before = crowd.until_idle()
     run(main())
