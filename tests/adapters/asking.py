@@ -6,13 +6,30 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from headwater import Image, Message
 from headwater.adapters import Adapted
 from headwater.events import Event
-from headwater.testing import ProviderSimulator, Say, Wait, check_log
+from headwater.testing import Call, ProviderSimulator, Say, Wait, check_log
 
-__all__ = ("check_break", "logged", "text_of")
+__all__ = ("CALLS", "CONVERSATION", "check_break", "logged", "text_of", "weather")
 
 Make = Callable[[ProviderSimulator], Adapted]
+
+CALLS: list[Any] = [Say("Let me look. "), Call("weather", {"city": "Paris"}, id="call_a")]
+"""An answer that calls `weather`."""
+
+CONVERSATION: list[Any] = [
+    Message.user("I am Ann."),
+    Message.assistant("Hello Ann."),
+    Image(data=b"\x89PNG\r\n\x1a\n"),
+    "Who am I?",
+]
+"""A task of several messages, one with an image."""
+
+
+def weather(city: str) -> str:
+    """The weather in a city."""
+    return f"sunny in {city}"
 
 
 def logged(agent: Adapted, task: Any = "How is Paris?", **options: Any) -> list[Event]:

@@ -13,7 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
 
-from headwater import Agent, ConcurrentWorkflow, Image, Message
+from headwater import Agent, ConcurrentWorkflow
 from headwater.adapters import LangGraph
 from headwater.adapters.langgraph import _Voice
 from headwater.adapters.told import ToldRun
@@ -21,12 +21,11 @@ from headwater.errors import ConfigurationError
 from headwater.events import ChildStarted, RunStarted, ToolFinished
 from headwater.events.answers import tree_response
 from headwater.testing import Call, Fail, ProviderSimulator, Say, ScriptedModel, check_log
-from tests.adapters.asking import check_break, logged, text_of
+from tests.adapters.asking import CALLS, CONVERSATION, check_break, logged, text_of, weather
 from tests.adapters.test_told import told
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 """The frameworks keep their HTTP clients open until the process ends."""
-CALLS: list[Any] = [Say("Let me look. "), Call("weather", {"city": "Paris"}, id="call_a")]
 APIS = ["openai-chat", "openai-responses"]
 
 
@@ -43,11 +42,6 @@ def model(server: ProviderSimulator, api: str = "openai-chat") -> Any:
         max_retries=0,
         **timeout,
     )
-
-
-def weather(city: str) -> str:
-    """The weather in a city."""
-    return f"sunny in {city}"
 
 
 def asked(server: ProviderSimulator, api: str = "openai-chat", **options: Any) -> LangGraph:
@@ -169,14 +163,8 @@ def test_break_closes_the_connection() -> None:
 
 
 def test_it_is_given_a_conversation_with_images() -> None:
-    said: list[Any] = [
-        Message.user("I am Ann."),
-        Message.assistant("Hello Ann."),
-        Image(data=b"\x89PNG\r\n\x1a\n"),
-        "Who am I?",
-    ]
     with ProviderSimulator(["Ann."]) as server:
-        assert asked(server).run(said) == "Ann."
+        assert asked(server).run(CONVERSATION) == "Ann."
         sent = server.requests[0].json["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "user"]
     assert [part["type"] for part in sent[2]["content"]] == ["image_url", "text"]

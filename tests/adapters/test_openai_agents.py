@@ -7,17 +7,16 @@ import pydantic
 import pytest
 
 import agents
-from headwater import Agent, Image, Message, SequentialWorkflow
+from headwater import Agent, SequentialWorkflow
 from headwater.adapters import OpenAIAgents
 from headwater.errors import ConfigurationError
 from headwater.events import ToolFinished
 from headwater.events.answers import tree_response
 from headwater.testing import Call, Fail, ProviderSimulator, Say, ScriptedModel, Think
-from tests.adapters.asking import check_break, logged, text_of
+from tests.adapters.asking import CALLS, CONVERSATION, check_break, logged, text_of, weather
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 """The frameworks keep their HTTP clients open until the process ends."""
-CALLS: list[Any] = [Say("Let me look. "), Call("weather", {"city": "Paris"}, id="call_a")]
 APIS = ["openai-responses", "openai-chat"]
 
 agents.set_tracing_disabled(True)
@@ -27,11 +26,6 @@ def model(server: ProviderSimulator, api: str = "openai-responses") -> Any:
     client = openai.AsyncOpenAI(base_url=server.url(api), api_key="key", max_retries=0)
     kind = agents.OpenAIResponsesModel if api == "openai-responses" else agents.OpenAIChatCompletionsModel
     return kind("gpt-5.4", client)
-
-
-def weather(city: str) -> str:
-    """The weather in a city."""
-    return f"sunny in {city}"
 
 
 def asked(server: ProviderSimulator, api: str = "openai-responses", **options: Any) -> OpenAIAgents:
@@ -131,14 +125,8 @@ def test_its_context_is_the_sdks() -> None:
 
 
 def test_it_is_given_a_conversation_with_images() -> None:
-    said: list[Any] = [
-        Message.user("I am Ann."),
-        Message.assistant("Hello Ann."),
-        Image(data=b"\x89PNG\r\n\x1a\n"),
-        "Who am I?",
-    ]
     with ProviderSimulator(["Ann."]) as server:
-        assert asked(server).run(said) == "Ann."
+        assert asked(server).run(CONVERSATION) == "Ann."
         sent = server.requests[0].json["input"]
     assert [message["role"] for message in sent] == ["user", "assistant", "user"]
     assert [part["type"] for part in sent[2]["content"]] == ["input_image", "input_text"]

@@ -9,26 +9,20 @@ import pytest
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from headwater import Agent, ConcurrentWorkflow, File, Image, Message
+from headwater import Agent, ConcurrentWorkflow, File
 from headwater.adapters import PydanticAI
 from headwater.errors import ConfigurationError
 from headwater.events import ToolFinished, ToolStarted
 from headwater.events.answers import tree_response
 from headwater.testing import Call, Fail, ProviderSimulator, Say, ScriptedModel
-from tests.adapters.asking import check_break, logged
+from tests.adapters.asking import CALLS, CONVERSATION, check_break, logged, weather
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 """The frameworks keep their HTTP clients open until the process ends."""
-CALLS: list[Any] = [Say("Let me look. "), Call("weather", {"city": "Paris"}, id="call_a")]
 
 
 def model(server: ProviderSimulator) -> Any:
     return OpenAIChatModel("gpt-5.4", provider=OpenAIProvider(base_url=server.url(), api_key="key"))
-
-
-def weather(city: str) -> str:
-    """The weather in a city."""
-    return f"sunny in {city}"
 
 
 def asked(server: ProviderSimulator, **options: Any) -> PydanticAI:
@@ -116,14 +110,8 @@ def test_its_context_is_its_deps() -> None:
 
 
 def test_it_is_given_a_conversation_with_images() -> None:
-    said: list[Any] = [
-        Message.user("I am Ann."),
-        Message.assistant("Hello Ann."),
-        Image(data=b"\x89PNG\r\n\x1a\n"),
-        "Who am I?",
-    ]
     with ProviderSimulator(["Ann."]) as server:
-        assert asked(server).run(said) == "Ann."
+        assert asked(server).run(CONVERSATION) == "Ann."
         sent = server.requests[0].json["messages"]
     assert [message["role"] for message in sent] == ["user", "assistant", "user"]
     assert [part["type"] for part in sent[2]["content"]] == ["image_url", "text"]

@@ -19,7 +19,7 @@ from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError
 from headwater.events.messages import Message
 from headwater.events.response import Response
-from headwater.readers.callbacks import Callback, event_watcher, token_watcher
+from headwater.readers.callbacks import Callback, watch
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.reading import drain_blocking
 from headwater.readers.stream import AgentStream
@@ -144,12 +144,8 @@ class Adapted:
 
             RunWriter.attach(save, run)
         callback = validation.callback("streaming_callback", streaming_callback)
-        if callback is not None:
-            take_back = validation.callback("on_retract", on_retract)
-            run.watch(token_watcher(callback, run, run.callback_errors, details=stream, on_retract=take_back))
-        watch_all = validation.callback("on_event", on_event)
-        if watch_all is not None:
-            run.watch(event_watcher(watch_all, run, run.callback_errors))
+        take_back = None if callback is None else validation.callback("on_retract", on_retract)
+        watch(run, callback, validation.callback("on_event", on_event), details=stream, on_retract=take_back)
         return run
 
     def __repr__(self) -> str:

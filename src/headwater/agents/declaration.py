@@ -31,7 +31,7 @@ from headwater.errors import ConfigurationError, UsageError
 from headwater.events.messages import Message
 from headwater.providers.pricing import Prices
 from headwater.providers.request import ProviderTool, Secret, Settings
-from headwater.readers.callbacks import Callback, event_watcher, token_watcher
+from headwater.readers.callbacks import Callback, watch
 from headwater.runtime.agent_loop import MAX_STEPS, Limits
 from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.context import Origin
@@ -270,11 +270,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             from headwater.readers.verbose import log_watcher
 
             run.watch(log_watcher(self.name))
-        if callback is not None:
-            take_back = on_retract or self.on_retract
-            run.watch(token_watcher(callback, run, run.callback_errors, details=self.stream, on_retract=take_back))
-        if (watch_all := on_event or self.on_event) is not None:
-            run.watch(event_watcher(watch_all, run, run.callback_errors))
+        watch(run, callback, on_event or self.on_event, details=self.stream, on_retract=on_retract or self.on_retract)
         live = self.streaming_on or (self.interactive and self.print_on is None)  # a conversation shows its answers
         if shown and callback is None and (live if self.print_on is None else self.print_on):
             from headwater.terminal.printers import printer

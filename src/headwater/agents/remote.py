@@ -26,7 +26,7 @@ from headwater.backends.remote.server import RemoteServer
 from headwater.backends.timeouts import is_seconds
 from headwater.errors import ConfigurationError
 from headwater.events.response import Response
-from headwater.readers.callbacks import event_watcher, token_watcher
+from headwater.readers.callbacks import watch
 from headwater.readers.kept_loop import blocks_here, kept_loop_for, refuse_inside_loop
 from headwater.readers.stream import AgentStream
 from headwater.runtime.attached import Attached
@@ -247,19 +247,15 @@ def _begun(
     """The run of a log, with all who watch it."""
     run = Attached(log, blocking=_PLAIN_CODE, approver=approver, keep_log=keep_log, alone=alone)
 
-    def watch() -> None:
-        errors = run.callback_errors
+    def attach() -> None:
         if save is not None:
             from headwater.readers.run_file import RunWriter
 
             RunWriter.attach(save, run)
-        if streaming_callback is not None:
-            run.watch(token_watcher(streaming_callback, run, errors, details=stream, on_retract=on_retract))
-        if on_event is not None:
-            run.watch(event_watcher(on_event, run, errors))
+        watch(run, streaming_callback, on_event, details=stream, on_retract=on_retract)
 
     if save is not None or streaming_callback is not None or on_event is not None:
-        run.once_known(watch)
+        run.once_known(attach)
     return run
 
 

@@ -26,6 +26,7 @@ __all__ = (
     "Callback",
     "event_watcher",
     "token_watcher",
+    "watch",
 )
 
 Callback: TypeAlias = Callable[..., Any]
@@ -161,6 +162,22 @@ def token_watcher(
         return call(told)
 
     return watch_details if details else watch_tokens
+
+
+def watch(
+    run: Run,
+    streaming_callback: Callback | None,
+    on_event: Callback | None,
+    *,
+    details: bool,
+    on_retract: Callback | None = None,
+) -> None:
+    """Lets the callbacks that were given follow the run; for `details` and `on_retract` see `token_watcher`."""
+    errors = run.callback_errors
+    if streaming_callback is not None:
+        run.watch(token_watcher(streaming_callback, run, errors, details=details, on_retract=on_retract))
+    if on_event is not None:
+        run.watch(event_watcher(on_event, run, errors))
 
 
 def _both(first: Awaitable[Any] | None, second: Awaitable[Any] | None) -> Awaitable[Any] | None:

@@ -26,7 +26,7 @@ from headwater.errors import ConfigurationError
 from headwater.events import Event, WorkflowShape
 from headwater.events.questions import Answer
 from headwater.events.response import Response
-from headwater.readers.callbacks import Callback, event_watcher, token_watcher
+from headwater.readers.callbacks import Callback, watch
 from headwater.readers.kept_loop import blocks_here, kept_loop, refuse_inside_loop
 from headwater.readers.reading import drain_blocking
 from headwater.readers.stream import AgentStream
@@ -348,13 +348,7 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
 
             RunWriter.attach(save, run)
         callback = streaming_callback or self.streaming_callback
-        watch_all = on_event or self.on_event
-        if callback is not None:
-            take_back = on_retract or self.on_retract
-            errors = run.callback_errors
-            run.watch(token_watcher(callback, run, errors, details=self.stream, on_retract=take_back))
-        if watch_all is not None:
-            run.watch(event_watcher(watch_all, run, run.callback_errors))
+        watch(run, callback, on_event or self.on_event, details=self.stream, on_retract=on_retract or self.on_retract)
         if shown and self.print_on is not False:
             self._show(run, callback is not None)
         return run
