@@ -109,6 +109,31 @@ def test_any_words_in_any_order_make_a_valid_log(
     assert types(log)[-1] == ("run.failed" if fails else "run.finished")
 
 
+def test_usage_that_is_reported_again_says_nothing_and_stops_nothing() -> None:
+    usage = Usage(input_tokens=8, output_tokens=8)
+
+    def report(run: ToldRun) -> None:
+        run.begin_step()
+        for _ in range(3):
+            run.usage(usage)
+
+    for turns in (True, False):
+        log = told(report, turns=turns)
+        check_log(log)
+        assert types(log).count("usage.reported") == 1
+
+
+def test_nothing_begins_below_a_run_that_has_ended() -> None:
+    def late(run: ToldRun) -> None:
+        below = run.below("1", "poet")
+        run.begin_step()
+        for begin in (below.hand_over, below.begin_member):
+            with pytest.raises(ValueError, match="'poet' has ended"):
+                begin("critic")
+
+    check_log(told(late))
+
+
 # --- the order that the grammar demands
 
 

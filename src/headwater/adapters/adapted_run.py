@@ -95,9 +95,11 @@ class AdaptedRun(ToldRun):
                     told.clear()
                     break
             told.popleft()
+            before = len(said)
             if not self._take(run, events, said):
                 break
-            own = own or run is self
+            # What says nothing keeps nobody waiting: the reader comes back only after events.
+            own = own or (run is self and len(said) > before)
         self._taken.set()
         return said
 

@@ -194,9 +194,13 @@ class ToldRun(ToldSteps):
         return self._below[key]
 
     def hand_over(self, name: str, note: str = "") -> ToldRun:
-        """The conversation is handed to an agent of that name, whose run is returned; this one says nothing more."""
+        """The conversation is handed to an agent of that name, whose run is returned; this one says nothing more.
+
+        Raises ValueError if this run has ended.
+        """
         if self._successor is not None:
             return self._successor
+        self._refuse_after_end()
         self.end_step()
         self._settle_calls()
         self.say(Handoff(to=well_formed(name), note=well_formed(note)))
@@ -207,8 +211,13 @@ class ToldRun(ToldSteps):
         return successor
 
     def begin_member(self, name: str) -> ToldRun:
-        """A new run of that member of this workflow."""
+        """A new run of that member of this workflow. Raises ValueError if this run has ended."""
+        self._refuse_after_end()
         return self._child(name, role="member")
+
+    def _refuse_after_end(self) -> None:
+        if self.told_all:
+            raise ValueError(f"The run of {self.name!r} has ended, so nothing runs below it.")
 
     def _child(self, name: str, **place: Any) -> ToldRun:
         child = ToldRun(name or "agent", self._sayings)
