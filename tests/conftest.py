@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 from collections.abc import Generator
@@ -85,6 +86,18 @@ def small_heap() -> None:
 def _no_pauses() -> None:
     """Clears the pauses of the process: one test's "retry after" must not delay another test."""
     rate_limits._pauses.clear()
+
+
+@pytest.fixture(autouse=True)
+def _no_log_handlers() -> Generator[None, None, None]:
+    """Removes what a command that ran in this process has set up, which would hide the next test's lines."""
+    yield
+    for name in ("headwater", "headwater.models", "headwater.tools", "headwater.web", "headwater.journal"):
+        logger = logging.getLogger(name)
+        if logger.handlers:
+            logger.handlers.clear()
+            logger.setLevel(logging.NOTSET)
+            logger.propagate = True
 
 
 @pytest.hookimpl(wrapper=True)

@@ -554,7 +554,7 @@ def test_every_setting_is_written_or_refused() -> None:
     values: dict[str, Any] = {
         **VALUES,
         **{"temperature": 1.0, "top_p": 0.5, "max_tokens": 5, "stop": ("a",), "reasoning": "low"},
-        **{"tool_choice": "auto", "parallel_tool_calls": True},
+        **{"tool_choice": "auto", "parallel_tool_calls": True, "background": True},
     }
     bare = written(tools=(TOOL,))
     for field in msgspec.structs.fields(Settings):

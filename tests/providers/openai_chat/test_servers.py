@@ -39,4 +39,4 @@ def test_every_server_and_every_quirk_is_used() -> None:
         if all(getattr(quirks, field.name) == getattr(usual, field.name) for quirks in QUIRKS.values())
     }
     # Settings that a program makes for its own server, and differences of servers of another API.
-    assert idle == {"system_role", "reasoning_fields"}
+    assert idle == {"system_role", "reasoning_fields", "background"}

@@ -87,7 +87,7 @@ def completions_that_fail() -> None:
     error = raises(openai.InternalServerError, lambda: chat("fails"))
     assert error.status_code == 500
     error = raises(openai.NotFoundError, lambda: chat("nobody"))
-    assert (error.code, error.param) == ("model_not_found", "agent"), (error.code, error.param)
+    assert (error.code, error.param) == ("model_not_found", "model"), (error.code, error.param)
     for name, value in (("n", 2), ("logprobs", True), ("response_format", {"type": "json_object"})):
         error = raises(openai.BadRequestError, partial(chat, "plain", **{name: value}))
         assert error.param == name, error.param
