@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from headwater.testing import sample_logs
-from headwater.web.wires.questions import Questions, waits_before_answers
+from headwater.web.wires.questions import Questions, waits_before_answers, waits_of
 
 
 def test_a_wait_is_where_only_people_are_left() -> None:
@@ -9,7 +9,7 @@ def test_a_wait_is_where_only_people_are_left() -> None:
     for name, log in sample_logs().items():
         questions = Questions()
         counts[name] = sum(questions.add(event) for event in log)
-        assert questions.waits == counts[name]
+        assert questions.waits == waits_of(log) == counts[name]
         assert bool(questions.open) == (name in ("parked", "parked below")), name
     assert counts["approved"] == counts["input asked and answered"] == counts["parked below, and taken up"] == 1
     assert counts["resumed before an approval"] == 2

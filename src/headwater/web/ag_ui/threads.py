@@ -21,7 +21,7 @@ from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
 from headwater.web.runs.latest import GRACE, Latest
 from headwater.web.runs.live_run import LiveRun
-from headwater.web.wires.questions import Questions, waits_before_answers
+from headwater.web.wires.questions import waits_before_answers, waits_of
 
 __all__ = ("Answer", "Threads")
 
@@ -79,7 +79,7 @@ class Threads:
             raise Problem("run_ended", "The run that asked has ended.", hint="Send a message to start another.")
         pending = {question.id: question.kind for question in live.pending}
         answers = [_answer_of(one, pending[one.id]) for one in asked.resume if one.id in pending]
-        waits = _waits(live)
+        waits = waits_of(live.log)
         for answer in answers:
             if isinstance(answer, Approving):
                 self._actions.approve(live, answer, caller)
@@ -97,7 +97,7 @@ class Threads:
 
 def _says_again(live: LiveRun, asked: Asked, *warnings: str) -> Answer:
     """Returns only the run's open questions; if it no longer waits, its continuation."""
-    waits = _waits(live)
+    waits = waits_of(live.log)
     return Answer(live, _exchange(asked, waits, waits if live.state == "waiting" else waits + 1, warnings))
 
 
@@ -119,14 +119,6 @@ def _offered(member: Any, asked: Asked) -> tuple[tuple[str, ...], dict[str, Any]
     if not isinstance(member, Agent):
         return (f"{member.name!r} is a workflow: the tools of the page are not offered to it.",), {}
     return (), {"client_tools": asked.tools}
-
-
-def _waits(live: LiveRun) -> int:
-    """Returns how often the run has waited only for people so far."""
-    questions = Questions()
-    for event in live.log:
-        questions.add(event)
-    return questions.waits
 
 
 async def _free(live: LiveRun) -> None:

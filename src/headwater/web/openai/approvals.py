@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
-from headwater.events import Event
 from headwater.web.http.bodies import Approving
 from headwater.web.openai.asked import Approved
 from headwater.web.openai.responses import Part, approval_of
@@ -18,7 +17,7 @@ from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
 from headwater.web.runs.live_run import LiveRun
 from headwater.web.runs.manager import NOW, Manager
-from headwater.web.wires.questions import Questions, waits_before_answers
+from headwater.web.wires.questions import waits_before_answers, waits_of
 
 __all__ = ("answered", "asks", "goes_on", "notes_of", "part_of", "told_by")
 
@@ -63,7 +62,7 @@ def asks(live: LiveRun, begin: int) -> bool:
         one.kind == "approval" and (one.agent in known or live.agent in known) for one in open_now
     ):
         return False
-    waits = _waits(live.log)
+    waits = waits_of(live.log)
     if waits > begin:
         live.notes.setdefault(_ENDS, {"waits": []})["waits"].append(waits)
     return waits > begin
@@ -95,16 +94,9 @@ async def answered(
     if missing := still_open - given.keys():
         said = f"The run waits for more answers: {', '.join(sorted(missing))}."
         raise Problem("bad_request", said, hint="Answer all requests at once.", param="input")
-    waits = _waits(live.log)
+    waits = waits_of(live.log)
     for approval in new:
         actions.approve(live, given[approval], caller)
     while not live.over and new & {question.id for question in live.pending}:
         await live.news()  # a run that is driven elsewhere has the answer once it is in its log
     return live, waits
-
-
-def _waits(log: Iterable[Event]) -> int:
-    questions = Questions()
-    for event in log:
-        questions.add(event)
-    return questions.waits

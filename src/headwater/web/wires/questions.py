@@ -23,7 +23,7 @@ from headwater.events import (
     ToolFinished,
 )
 
-__all__ = ("Questions", "waits_before_answers")
+__all__ = ("Questions", "waits_before_answers", "waits_of")
 
 
 class Questions:
@@ -62,6 +62,14 @@ class Questions:
     def _close(self, event: Event, over: Callable[[Any], bool]) -> None:
         for number in [number for number, asked in self.open.items() if asked.run == event.run and over(asked)]:
             del self.open[number]
+
+
+def waits_of(log: Iterable[Event]) -> int:
+    """Returns how often a run has waited only for people so far."""
+    questions = Questions()
+    for event in log:
+        questions.add(event)
+    return questions.waits
 
 
 def waits_before_answers(log: Iterable[Event], ids: Iterable[str]) -> int | None:
