@@ -10,7 +10,8 @@ from headwater.events import ErrorInfo, Event, RunCancelled, RunFailed, RunFinis
 from headwater.events.messages import Usage
 from headwater.testing import check_surface, sample_logs
 from headwater.web.openai.chat import DONE, WAITS, chat_wire, completion, usage_of
-from headwater.web.openai.failures import failure, is_filtered
+from headwater.web.openai.failures import failure
+from headwater.web.wires.endings import is_filtered
 from headwater.web.wires.voice import Voice
 
 

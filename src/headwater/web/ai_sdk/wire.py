@@ -13,7 +13,6 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from headwater.errors import GuardBlocked
 from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
@@ -52,6 +51,7 @@ from headwater.events.tree import Tree
 from headwater.readers.hold import Hold
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
 from headwater.web.openai.chat import DONE, sse_data
+from headwater.web.wires.endings import is_filtered
 from headwater.web.wires.values import plain
 from headwater.web.wires.wire import Wire
 
@@ -205,7 +205,7 @@ class _Stream:
             return [*chunks, _finish(_REASONS.get(event.finish_reason or "stop", "other"), usage)]
         if isinstance(event, RunFailed):
             told = [{"type": "message-metadata", "messageMetadata": usage}] if usage else []
-            if event.error.type == GuardBlocked.__name__:
+            if is_filtered(event):
                 return [*chunks, *told, _finish("content-filter")]
             return [*chunks, *told, {"type": "error", "errorText": event.error.message}, _finish("error")]
         by = event.by if isinstance(event, RunCancelled) else ""

@@ -14,8 +14,9 @@ import msgspec
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished, RunWaiting, TextDelta
 from headwater.events.messages import Usage
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
-from headwater.web.openai.failures import failure, is_filtered, model_failure
+from headwater.web.openai.failures import failure, model_failure
 from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls
+from headwater.web.wires.endings import is_filtered
 from headwater.web.wires.voice import Said, Voice
 from headwater.web.wires.wire import Wire
 
@@ -174,7 +175,7 @@ def completion(log: Iterable[Event], model: str, *, bare: bool = False) -> dict[
                 called[piece.id] = {"id": piece.id, "type": "function", "function": function}
             if piece.whole is not None:
                 called[piece.id]["function"]["arguments"] = piece.whole
-    if first is None or not (isinstance(last, RunFinished) or (isinstance(last, RunFailed) and is_filtered(last))):
+    if first is None or not (isinstance(last, RunFinished) or is_filtered(last)):
         return model_failure(last) if bare else failure(last)
     text = "".join(said.get("text", ()))
     message: dict[str, Any] = {

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from math import ceil
 from typing import Any, Final
 
-from headwater.errors import GuardBlocked
 from headwater.events import ErrorInfo, Event, RunCancelled, RunFailed
 from headwater.events.questions import Question
 
@@ -56,11 +55,6 @@ _CODES: Final = {
 def kind_of(status: int) -> str:
     """Returns OpenAI's error type for the status."""
     return "server_error" if status >= 500 else _TYPES.get(status, "invalid_request_error")
-
-
-def is_filtered(end: Event | None) -> bool:
-    """Whether a guard ended the run: OpenAI's APIs tell that as a finish reason, not as an error."""
-    return isinstance(end, RunFailed) and end.error.type == GuardBlocked.__name__
 
 
 def failure(end: Event | None) -> dict[str, Any]:

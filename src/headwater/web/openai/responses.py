@@ -29,8 +29,9 @@ from headwater.events import (
 from headwater.events.messages import Text, Usage
 from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
 from headwater.web.openai.chat import DONE, WAITS
-from headwater.web.openai.failures import CANCELLED, failure, is_filtered, model_failure
+from headwater.web.openai.failures import CANCELLED, failure, model_failure
 from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls, arguments_text
+from headwater.web.wires.endings import is_filtered
 from headwater.web.wires.questions import Questions
 from headwater.web.wires.voice import Said, Voice
 from headwater.web.wires.wire import Wire
@@ -333,7 +334,7 @@ class Responses:
                 yield from self._close("incomplete" if reason else "completed")
                 status = "incomplete" if reason else "completed"
                 yield f"response.{status}", {"response": self.response(status, event.usage, reason=reason)}
-            case RunFailed() if is_filtered(event):
+            case _ if is_filtered(event):
                 yield from self._close("incomplete")
                 told = self.response("incomplete", event.usage, reason="content_filter")
                 yield "response.incomplete", {"response": told}

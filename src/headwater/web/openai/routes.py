@@ -21,7 +21,7 @@ from headwater.web.http.site import Handler, Site
 from headwater.web.openai.approvals import answered, asks, goes_on, notes_of, part_of, told_by
 from headwater.web.openai.asked import Asked, asked_of_chat, asked_of_responses
 from headwater.web.openai.chat import DONE, chat_wire, completion, sse_data
-from headwater.web.openai.failures import is_filtered, kind_of, unanswered
+from headwater.web.openai.failures import kind_of, unanswered
 from headwater.web.openai.responses import Responses, response_of, responses_wire, run_id
 from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions
@@ -29,6 +29,7 @@ from headwater.web.runs.latest import answered_before_its_end
 from headwater.web.runs.live_run import LiveRun
 from headwater.web.runs.manager import NOW, Manager
 from headwater.web.runs.waiting import run_to_its_end
+from headwater.web.wires.endings import is_filtered
 from headwater.web.wires.wire import Wire
 
 __all__ = ("OpenAIRoutes", "refusal")
