@@ -14,7 +14,7 @@ from headwater.durable import home as homes
 from headwater.testing import Call, ScriptedModel
 from headwater.web.native.wire import SSE
 from headwater.web.problems import Problem
-from headwater.web.runs.manager import Manager
+from headwater.web.runs.manager import NOW, Manager
 from tests.support.journals import by_role, journal, pay
 
 __all__ = ("journal",)
@@ -64,6 +64,31 @@ def test_another_server_finds_the_run_and_reads_the_same(journal: str) -> None:
         assert b"run.finished" in whole
         assert await read(other, there) == whole
         assert (await other.find(live.id)).state == "finished"
+
+    of_two_servers(journal, use)
+
+
+def test_the_journal_is_asked_about_a_run_once(journal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def use(one: Manager, other: Manager) -> None:
+        assert other.durable is not None
+        info = other.durable.info
+
+        async def counted(id: str) -> Any:
+            asked.append(id)
+            return await info(id)
+
+        monkeypatch.setattr(other.durable, "info", counted)
+        live = one.start("plain", "Hi")
+        await read(one, live)
+        there = await other.find(live.id, position=NOW)
+        assert there.visible == live.visible
+        assert asked == [live.id]
+        await read(other, there)
+        assert there.over
+        await other.find(live.id, position=NOW)  # its log is whole
+        assert asked == [live.id]
 
     of_two_servers(journal, use)
 

@@ -219,7 +219,8 @@ class Manager:
             live = self._going.get(id) or self._follow(run, info.request.agent, owner, durable.notes_of(info))
             live.started_at = info.created_at
             await live.reaches(info.end)
-        if durable is not None and live.followed and position > live.visible:
+            return live
+        if durable is not None and live.followed and not live.over and position > live.visible:
             there = await durable.info(id)
             await live.reaches(min(position, there.end if there is not None else 0))
         return live
