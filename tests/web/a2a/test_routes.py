@@ -21,15 +21,19 @@ from starlette.requests import HTTPConnection
 
 from headwater import Agent, SequentialWorkflow, ToolContext, tool
 from headwater.backends.offline import Call
+from headwater.cli import main as cli
 from headwater.web import api_router, router
 from headwater.web.a2a.failures import Refused
 from headwater.web.a2a.routes import _states
 from headwater.web.http.guard import Guard
 from headwater.web.http.site import Site
 from headwater.web.routing import router_of
+from tests.support.journals import journal
 from tests.support.members import asked as asked_of_model
 from tests.support.members import paced, speaker
 from tests.support.served import Served, served
+
+__all__ = ("journal",)
 
 each_binding = pytest.mark.parametrize("binding", ["JSONRPC", "HTTP+JSON"])
 TOKEN = "t" * 40
@@ -230,6 +234,38 @@ def test_a_context_is_a_conversation_and_tasks_are_listed(binding: str) -> None:
             since = pb.ListTasksRequest()
             since.status_timestamp_after.CopyFrom(everything.tasks[0].status.timestamp)  # the newest
             assert [one.id for one in (await client.list_tasks(since)).tasks] == [other["id"]]
+
+    asyncio.run(main())
+
+
+def test_a_list_reads_each_log_of_a_journal_once(journal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cli(["journal", "upgrade", journal]) == 0
+    read: list[str] = []
+
+    async def main() -> None:
+        site = Site([speaker("a")], journal=journal)
+        durable = site.manager.durable
+        assert durable is not None
+        log_of = durable.log_of
+
+        async def counted(id: str) -> Any:
+            read.append(id)
+            return await log_of(id)
+
+        monkeypatch.setattr(durable, "log_of", counted)
+        async with served(router_of(site)) as server, asking(server.url, "JSONRPC", streaming=False) as client:
+            first, last = await sent(client, "One."), await sent(client, "Two.")
+            page = await client.list_tasks(pb.ListTasksRequest(page_size=1))
+            assert (page.total_size, [one.id for one in page.tasks]) == (2, [last["id"]])
+            assert read == [last["id"]]  # the other one is only counted
+            read.clear()
+            since = pb.ListTasksRequest(include_artifacts=True)
+            since.status_timestamp_after.GetCurrentTime()
+            assert not (await client.list_tasks(since)).tasks
+            since.status_timestamp_after.FromSeconds(0)
+            found = (await client.list_tasks(since)).tasks
+            assert [text_of(MessageToDict(one)) for one in found] == ["a says hi there."] * 2
+            assert sorted(read) == sorted([first["id"], last["id"]] * 2)
 
     asyncio.run(main())
 

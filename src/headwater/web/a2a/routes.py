@@ -301,20 +301,25 @@ class A2ARoutes:
             params.get("statusTimestampAfter"),
         )
         after = _moment(since) if since else None
-        found = [
-            task
-            for task in await self._tasks(caller, member.name)
-            if task.state in wanted
-            and (not context or task.context == context)
-            and (after is None or _changed(await task.told(artifacts=False)) >= after)
-        ]
         artifacts = params.get("includeArtifacts") in (True, "true")
-        page = found[first : first + size]
+        page: list[dict[str, Any]] = []
+        found = 0
+        for task in await self._tasks(caller, member.name):
+            if task.state not in wanted or (context and task.context != context):
+                continue
+            shown = first <= found < first + size
+            if shown or after is not None:  # each log is read once, and not for a count alone
+                told = await task.told(artifacts=artifacts and shown)
+                if after is not None and _changed(told) < after:
+                    continue
+                if shown:
+                    page.append(told)
+            found += 1
         return {
-            "tasks": [await task.told(artifacts=artifacts) for task in page],
-            "nextPageToken": str(first + size) if first + size < len(found) else "",
+            "tasks": page,
+            "nextPageToken": str(first + size) if first + size < found else "",
             "pageSize": size,
-            "totalSize": len(found),
+            "totalSize": found,
         }
 
     async def _tasks(self, caller: str | None, agent: str) -> Sequence[_Task]:
