@@ -187,8 +187,9 @@ class RunView:
         self._voices: dict[int, Voice] = {}
         self._lead = ""
         self._calls: dict[str, str] = {}
-        self._asked: dict[str, ApprovalAsked] = {}
         """A phrase for each call of this step, from its first event to its tool's end."""
+        self._asked: dict[str, ApprovalAsked] = {}
+        """The open approvals, by their ids."""
         self._acts: dict[str, Act] = {}
         self._answer_tool = ""
         self._answers: dict[str, str] = {}
