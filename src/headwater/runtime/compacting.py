@@ -59,11 +59,12 @@ class Compacting:
         while True:
             refusal = None if too_long is self._settled else too_long
             if self._helper is None:
-                self._replaces = self._due(job, system, step, refused=refusal is not None)
+                over = refusal is None and not self._given_up and self._size(job, system, step) > self._compaction.at
+                self._replaces = self._due(job, system, over=over, refused=refusal is not None)
                 if not self._replaces and refusal is not None:
                     raise refusal
                 if not self._replaces:
-                    return self._warning(job, system, step)
+                    return self._warning(job) if over else []
                 self._helper = self._begin(job, system, step)
             if events := await self._run.pull_below():
                 return events
@@ -74,13 +75,13 @@ class Compacting:
 
     # --- whether
 
-    def _due(self, job: Job, system: str | None, step: int, *, refused: bool) -> int:
-        """Returns how many messages to replace now; 0 for none."""
+    def _due(self, job: Job, system: str | None, *, over: bool, refused: bool) -> int:
+        """Returns how many messages to replace now, that it is `over` its limit or was refused; 0 for none."""
         compaction, messages = self._compaction, self._run.fold.messages
         at, keep = compaction.at, 0 if refused else compaction.kept
+        if not refused and not over:
+            return 0
         if not refused:
-            if self._given_up or self._size(job, system, step) <= at:
-                return 0
             new = read_by(messages, cut(messages, keep=keep))
             if tokens_of([message for message in new if not message.replaces]) * MIN_GAIN < at:
                 return 0
@@ -105,10 +106,10 @@ class Compacting:
                 added.append(message)
         return tokens_of(fold.sent, *_specs(job), system)
 
-    def _warning(self, job: Job, system: str | None, step: int) -> list[Event]:
-        """Returns a warning, once a run, if the conversation stays too long."""
+    def _warning(self, job: Job) -> list[Event]:
+        """Returns a warning, once a run, that the conversation stays too long."""
         at = self._compaction.at
-        if self._warned or self._given_up or self._size(job, system, step) <= at:
+        if self._warned:
             return []
         self._warned = True
         said = f"The conversation of {job.name!r} has more than {at:,} tokens, but too few of them can be replaced."
