@@ -17,7 +17,7 @@ from headwater.events.tree import Node
 from headwater.runtime.abandoned import ends_of, ends_of_abandoned
 from headwater.runtime.backlog import JOINED, SlowReader
 from headwater.runtime.merge import Mux
-from headwater.runtime.pausing import wake, wakes
+from headwater.runtime.pausing import wake_by
 from headwater.runtime.people import People
 from headwater.runtime.place import child_started
 from headwater.runtime.run import Run
@@ -66,7 +66,7 @@ class Parent(Run):
                 await self.stand_by()
             await mux.more()
         if events and (self.waiting or self.at_rest):
-            wake(self, quietly=not any(map(wakes, events)))
+            wake_by(self, events)
         return events
 
     async def logged(self) -> None:

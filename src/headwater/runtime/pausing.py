@@ -10,7 +10,7 @@ import contextlib
 import threading
 import time
 import weakref
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
@@ -36,7 +36,7 @@ from headwater.runtime.people import Approver, People
 from headwater.runtime.place import Placed
 from headwater.tools.context import earliest
 
-__all__ = ("Pausing", "Stopped", "nobody_answers", "wake", "wakes")
+__all__ = ("Pausing", "Stopped", "nobody_answers", "wake", "wake_by", "wakes")
 
 
 class Stopped(Exception):  # internal: only `Run` catches it
@@ -462,6 +462,11 @@ def wake(below: Pausing, *, quietly: bool = False) -> None:
         run.at_rest = False
         if run.waiting and not quietly:
             run.go_on_working()
+
+
+def wake_by(below: Pausing, events: Iterable[Event]) -> None:
+    """See `wake`: these events came in the run, quietly if none of them ends its waiting."""
+    wake(below, quietly=not any(map(wakes, events)))
 
 
 def wakes(event: Event) -> bool:
