@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent, tool
+from headwater import Agent, GuardContext, guard, tool
 from headwater.errors import MCPUnavailable
 from headwater.events import Event, RunFailed, StepStarted, ToolFinished, Warned
 from headwater.events.messages import Message
@@ -56,9 +56,9 @@ def down() -> MCPUnavailable:
     return MCPUnavailable("It is down.", server="box")
 
 
-def log_of(*tools: Any, turns: Sequence[Any]) -> list[Event]:
+def log_of(*tools: Any, turns: Sequence[Any], guards: Sequence[Any] = ()) -> list[Event]:
     async def main() -> list[Event]:
-        stream = Agent(model=ScriptedModel([*turns]), tools=tools).run_stream("go")
+        stream = Agent(model=ScriptedModel([*turns]), tools=tools, guards=guards).run_stream("go")
         log: list[Event] = []
         with contextlib.suppress(MCPUnavailable):
             async for event in stream.events():
@@ -125,3 +125,16 @@ def test_one_that_is_lost_later_keeps_its_last_list() -> None:
 def test_another_error_is_a_bug_and_is_raised() -> None:
     with pytest.raises(ZeroDivisionError):
         log_of(Box(ZeroDivisionError()), turns=["done"])
+
+
+def test_a_guard_of_arguments_knows_the_tools_of_servers() -> None:
+    """Their names are not the model's words: only the arguments are checked."""
+    checked: list[tuple[str, str]] = []
+
+    @guard(on="arguments")
+    def records(text: str, ctx: GuardContext) -> None:
+        checked.append((ctx.tool, text))
+
+    log = log_of(Box([named("a")], [named("a")]), turns=[[Call("a", {})], "done"], guards=[records])
+    assert [event.result for event in log if isinstance(event, ToolFinished)] == ["a"]
+    assert checked == [("a", "{}")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from msgspec import UNSET
 
 from headwater.backends.retry import MAX_RETRIES_A_RUN, Asking, Before, RetriesLeft
-from headwater.errors import ContextTooLong, GuardBlocked, HeadwaterError, HistoryInvalid, OutputInvalid
+from headwater.errors import ContextTooLong, GuardBlocked, HeadwaterError, HistoryInvalid
 from headwater.events import (
     Event,
     MessageAdded,
@@ -29,20 +29,20 @@ from headwater.events.messages import Message, ToolCall
 from headwater.providers.decoder import Place
 from headwater.runtime.abandoned import ends_of_helpers
 from headwater.runtime.agent_loop import Command, Loop, Signal, State
+from headwater.runtime.answer_kind import has_calls_of_client, judged, kind_of_answer, new_calls
 from headwater.runtime.context import NOWHERE, Origin, current_run
 from headwater.runtime.definition import hash_of_job
 from headwater.runtime.ear import EAR, Ear
 from headwater.runtime.hearing import LEAD, Cut, Hearing
 from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.past import Past, Standing
-from headwater.runtime.pausing import wake, wakes
+from headwater.runtime.pausing import wake_by
 from headwater.runtime.resumed_spending import cost_of_interrupted, recount_tools
 from headwater.runtime.shown import as_data, outlined, text_replaced
 from headwater.runtime.view import ViewInfo, seen_by
 from headwater.schema.well_formed import all_well_formed
 
 if TYPE_CHECKING:
-    from headwater.providers.request import Request
     from headwater.runtime.budget import Meter
     from headwater.runtime.compacting import Compacting
     from headwater.runtime.offering import Offering
@@ -224,6 +224,11 @@ class AgentRun(Hearing):
 
     # --- asking a model
 
+    @property
+    def offered(self) -> Job:
+        """Its job, with the tools of its servers as they were last listed."""
+        return self.job if self._offering is None else self._offering.job
+
     def _ask(self) -> list[Event]:
         self._next = AgentRun._start_step
         self._cut_for = ""
@@ -260,8 +265,7 @@ class AgentRun(Hearing):
             info = ViewInfo(agent=job.name, model=job.backends[0].model, step=self.loop.steps, context=job.context)
             sent = await self._interruptible.wait(seen_by(job.view, sent, info))
         system = (Message.system(self._system),) if self._system else ()
-        offered = job if self._offering is None else self._offering.job
-        self._asking, self._standing = _asking(self, offered.request((*system, *sent)), self._standing), None
+        self._asking, self._standing = _asking(self, (*system, *sent), self._standing), None
         self._asking.prove_priced()
         self._next = AgentRun._listen
         return []
@@ -335,7 +339,7 @@ class AgentRun(Hearing):
             self._calls.problem = "The answer is not a JSON object."
         self._next = AgentRun._work
         if self.meter is not None:
-            self.meter.call_tools(_new_calls(self))
+            self.meter.call_tools(new_calls(self.job, self.fold))
         return await self._calls.open()
 
     async def _work(self) -> list[Event]:
@@ -351,7 +355,7 @@ class AgentRun(Hearing):
             await mux.more()
         if events:
             if self.waiting or self.at_rest:
-                wake(self, quietly=not any(map(wakes, events)))
+                wake_by(self, events)
             calls.handed_out()
             return events
         if calls.handoff is not None:
@@ -404,13 +408,16 @@ class AgentRun(Hearing):
 
     async def _look_at_answer(self) -> list[Event]:
         """Checks the answer; new messages come first, also those that arrive during the check."""
-        verdict, value = (Signal.STEERED, UNSET) if self._ear else _judged(self)
+        value, problem = (UNSET, "") if self._ear else judged(self.job.output, self.fold, self._cut_for)
         with EAR:
             if self._ear:
                 return self._do(Signal.STEERED)
+            if problem:
+                self._problem = problem
+                return self._do(Signal.INVALID)
             if value is not UNSET:
                 self.node.output = value
-            return self._do(verdict)
+            return self._do(Signal.VALID)
 
     async def _end(self) -> list[Event]:
         self.close()
@@ -478,9 +485,9 @@ def _conclude(run: AgentRun) -> list[Event]:
     ]
 
 
-def _asking(run: AgentRun, request: Request, standing: Standing | None) -> Asking:
+def _asking(run: AgentRun, messages: tuple[Message, ...], standing: Standing | None) -> Asking:
     """Returns the step's request; `standing` is its state in a resumed log."""
-    job, step = run.job, run.loop.steps
+    job, step = run.offered, run.loop.steps
     kind: Callable[..., Asking] = Asking
     if job.guards:
         from headwater.runtime.guarded_asking import asking_of
@@ -488,7 +495,7 @@ def _asking(run: AgentRun, request: Request, standing: Standing | None) -> Askin
         kind = asking_of(run, job, standing.notes if standing is not None else ())
     return kind(
         job.backends,
-        request,
+        job.request(messages),
         Place(
             step=step,
             lead=LEAD if run.fold.has_text else run.lead,
@@ -523,7 +530,7 @@ async def _end_cut(run: AgentRun) -> list[Event]:
 
 async def _compact(run: AgentRun) -> list[Event]:
     """Shortens the conversation before the step, if it is too long."""
-    job, compacting = run.job if run._offering is None else run._offering.job, run._compacting
+    job, compacting = run.offered, run._compacting
     if compacting is None:
         from headwater.runtime.compacting import Compacting
 
@@ -562,49 +569,15 @@ def _kind_of_answer(run: AgentRun) -> Signal:
     if not fold.said.step_calls:  # the most common case
         run._ours, loop.client_calls = (), False
         return Signal.ANSWERED
-    run._ours = fold.calls_to_run()
-    whole = fold.finish_reason in ("tool_calls", "stop", None)
-    said = fold.messages[-1] if fold.messages else None
-    loop.client_calls = whole and said is not None and any(call.by == "client" for call in said.tool_calls)
-    rejected = fold.said.rejected()
-    if run.job.run_tools and whole and (run._ours or rejected):
-        called = {call.name for call in (*rejected, *(call for _, call in run._ours))}
-        return Signal.GIVES if run.job.answer_tool in called else Signal.CALLED
-    return Signal.OFFERED if loop.client_calls else Signal.ANSWERED
-
-
-def _judged(run: AgentRun) -> tuple[Signal, Any]:
-    """Returns whether the answer is valid, and its value. It calls the user's validators, so nothing is locked."""
-    output, fold = run.job.output, run.fold
-    if output is None:
-        return Signal.VALID, UNSET
-    if run._cut_for:
-        run._problem = run._cut_for
-        return Signal.INVALID, UNSET
-    if fold.finish_reason in ("length", "content_filter", "refusal"):
-        raise OutputInvalid(
-            f"The answer is not a valid {output.spec.name}: it ended with {fold.finish_reason!r}.",
-            hint="Raise max_tokens." if fold.finish_reason == "length" else "",
-        )
-    try:
-        return Signal.VALID, output.parse(fold.text)
-    except ValueError as problem:
-        run._problem = str(problem)
-        return Signal.INVALID, UNSET
-
-
-def _new_calls(run: AgentRun) -> int:
-    """Returns how many calls may start a tool that has not started before; one that gives the answer has no tool."""
-    calls = run.fold.open_calls()
-    return sum(call.started is None and call.call.name != run.job.answer_tool for call in calls)
+    run._ours, loop.client_calls = fold.calls_to_run(), has_calls_of_client(fold)
+    return kind_of_answer(run.job, fold, run._ours, of_client=loop.client_calls)
 
 
 def _tool_calls(run: AgentRun, finished: Sequence[ToolFinished] | None = None, *, changed: bool = False) -> ToolCalls:
     """Returns the calls of the finished step; the module that runs them is imported on first use."""
     from headwater.runtime.tool_calls import ToolCalls
 
-    job = run.job if run._offering is None else run._offering.job
-    return ToolCalls(run, job, run.loop.steps, run._bad_calls, finished, changed=changed)
+    return ToolCalls(run, run.offered, run.loop.steps, run._bad_calls, finished, changed=changed)
 
 
 async def _instructions(run: AgentRun) -> str | None:
