@@ -17,8 +17,7 @@ def rule(text: str) -> Block | None:
 def test_a_function_becomes_a_guard_with_or_without_options() -> None:
     assert guard(rule).name == "rule"
     made = guard(on=("output", "result"), hold="step", name="mine")(rule)
-    assert (made.name, made.on, made.hold, made.of_answer) == ("mine", ("output", "result"), "step", True)
-    assert not Guard(rule, on="input").of_answer
+    assert (made.name, made.on, made.hold) == ("mine", ("output", "result"), "step")
     assert as_guard(made) is made
     assert as_guard(rule).name == "rule"
     assert repr(made) == "Guard('mine', on='output|result')"

@@ -152,6 +152,8 @@ class Asking:
         self._fold = fold
         self._timeouts = timeouts
         self._retries = retries
+        self._retractable = retries.on_interrupted == "restart"
+        """Whether what it shows may be retracted before the step ends."""
         self._interruptible = interruptible
         self._left = left or RetriesLeft()
         self._prices = prices
@@ -336,7 +338,7 @@ class Asking:
                 provider=backend.provider,
                 cause=self._cause,
                 final=self._final,
-                may_retract=self._retries.on_interrupted == "restart",
+                may_retract=self._retractable,
             )
         ]
 

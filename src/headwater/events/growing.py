@@ -10,7 +10,18 @@ from typing import Any, Final
 
 import msgspec
 
-from headwater.events.messages import AnyPart, File, Image, Message, Reasoning, Source, Text, ToolCall, ToolResult
+from headwater.events.messages import (
+    AnyPart,
+    File,
+    Image,
+    Message,
+    Reasoning,
+    Source,
+    Text,
+    ToolCall,
+    ToolResult,
+    utf8_size,
+)
 from headwater.events.pieces import Pieces
 from headwater.events.types import (
     ApprovalAnswered,
@@ -122,7 +133,7 @@ class Call:
             signature=event.signature,
             item_id=event.item_id,
         )
-        self.said = _bytes("".join(self.pieces or ()))
+        self.said = utf8_size("".join(self.pieces or ()))
         self.pieces = None
         if isinstance(event, CallRejected):
             self.cut, self.error = event.cut, event.error
@@ -175,7 +186,7 @@ class Call:
     @property
     def size(self) -> int:
         """Size of its arguments in bytes, as streamed or as known now: the larger."""
-        return max(self.said, _bytes(self.written()))
+        return max(self.said, utf8_size(self.written()))
 
     def so_far(self) -> ToolCall:
         """Returns the call with its arguments so far."""
@@ -243,7 +254,7 @@ class Step:
     @property
     def size(self) -> int:
         """Size in bytes of everything the model has written in it, which may have to be paid for."""
-        said = sum(_bytes("".join(stream.pieces)) for stream in self.entries.values())
+        said = sum(utf8_size("".join(stream.pieces)) for stream in self.entries.values())
         return said + sum(call.size for call in self.calls.values())
 
 
@@ -312,10 +323,6 @@ class Said:
             getattr(said, name).extend(getattr(self, name))
         said.add(step, None)
         return said
-
-
-def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "replace"))
 
 
 def not_run(call: ToolCall, why: str = NOT_RUN) -> ToolResult:

@@ -282,6 +282,11 @@ def sent_messages(messages: Sequence[Message]) -> Sequence[Message]:
     return [last, *(message for message in messages[replaced:] if not message.replaces)]
 
 
+def utf8_size(text: str) -> int:
+    """Returns how many bytes of UTF-8 the text is; one surrogate counts as one."""
+    return len(text.encode("utf-8", "replace"))
+
+
 def tokens_of_bytes(size: int) -> int:
     """Estimates how many tokens that many bytes of UTF-8 are: in the vendors' tokenizers one has about four."""
     return (size + 3) // 4
@@ -305,7 +310,7 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @classmethod
     def estimated(cls, text: str) -> Usage:
         """Estimates the usage for generating `text`: four bytes of UTF-8 per token, the vendors' own rule of thumb."""
-        return cls.of_bytes(len(text.encode("utf-8", "replace")))
+        return cls.of_bytes(utf8_size(text))
 
     @classmethod
     def of_bytes(cls, size: int) -> Usage:

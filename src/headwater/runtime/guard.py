@@ -74,7 +74,7 @@ class GuardContext(msgspec.Struct, frozen=True, kw_only=True):
 class Guard:
     """A guard, as `@guard` makes it; it can still be called like the function."""
 
-    __slots__ = ("every", "function", "hold", "may_retry", "name", "on", "overlap", "timeout")
+    __slots__ = ("_takes_context", "every", "function", "hold", "may_retry", "name", "on", "overlap", "timeout")
 
     def __init__(
         self,
@@ -100,16 +100,12 @@ class Guard:
         self.overlap = _overlap(hold, overlap)
         self.timeout = timeout
         self.may_retry = may_retry
+        self._takes_context = takes_two(function)
         _check(self)
-
-    @property
-    def of_answer(self) -> bool:
-        """Whether it checks what a model writes."""
-        return not {"output", "arguments", "reasoning"}.isdisjoint(self.on)
 
     def __call__(self, text: str, ctx: GuardContext) -> Any:
         """Calls the function."""
-        return self.function(text, ctx) if takes_two(self.function) else self.function(text)
+        return self.function(text, ctx) if self._takes_context else self.function(text)
 
     def __repr__(self) -> str:
         return f"Guard({self.name!r}, on={'|'.join(self.on)!r})"

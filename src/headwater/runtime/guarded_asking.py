@@ -32,10 +32,10 @@ from headwater.events import (
     UsageReported,
     Warned,
 )
-from headwater.events.messages import Message
+from headwater.events.messages import Message, utf8_size
 from headwater.events.spending import at_least
 from headwater.runtime.gate import Gate, Subject
-from headwater.runtime.guard import Block, GuardContext, Replace, Retry, Verdict
+from headwater.runtime.guard import Block, GuardContext, On, Replace, Retry, Verdict
 from headwater.runtime.guarding import WITHHELD, ask, blocked, judge
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ __all__ = ("GuardedAsking", "asking_of")
 
 READ_AHEAD_CHARS: Final = 64 * 1024
 """How much is read on while a guard checks what came before: minutes of a model's output, and little memory."""
+
+_OF_ANSWER: Final[tuple[On, ...]] = ("output", "reasoning", "arguments")
+"""What a model writes."""
 
 _SHOWS: Final = (TextStarted, ReasoningStarted, CallStarted, FileMade)
 
@@ -66,8 +69,9 @@ class GuardedAsking(Asking):
         super().__init__(*given, **more)
         self._run = run
         self._job = job
-        self._guards = tuple(guard for guard in job.guards if guard.of_answer)
-        self._may_retract = any(guard.may_retry for guard in self._guards)
+        self._guards = job.guards_of(*_OF_ANSWER)
+        self._may_retry = any(guard.may_retry for guard in self._guards)
+        self._retractable = self._retractable or self._may_retry
         self._notes = [*notes]
         self._plain_request = self._request
         self._gates: list[Gate] = []
@@ -152,9 +156,7 @@ class GuardedAsking(Asking):
         quote the answer in it."""
         if isinstance(self._last_error, GuardBlocked) or failed.error.status is not None:
             return failed
-        for guard in self._guards:
-            if "output" not in guard.on:
-                continue
+        for guard in self._job.guards_of("output"):
             text = f"{failed.error.message}\n{failed.error.hint}"
             verdict = await self._interruptible.wait(judge(self._run, guard, text, self._about("output", final=True)))
             if verdict is not None:
@@ -191,14 +193,7 @@ class GuardedAsking(Asking):
             elif self._exchange is None or (due := self._due()) is None:
                 return
             else:
-                gate, subject = due
-                about = self._about(subject.on, subject)
-                said = ask(self._run, gate.guard, subject.text, about)
-                if isinstance(said, Awaitable):
-                    self._checked = due
-                    self._check = asyncio.ensure_future(said)
-                else:
-                    self._apply(gate, subject, said)
+                self._judge(*due)
             if self._failure is not None:
                 return
 
@@ -236,6 +231,14 @@ class GuardedAsking(Asking):
         verdict = Block("The guard was cancelled.") if check.cancelled() else check.result()
         self._apply(*checked, verdict)
 
+    def _judge(self, gate: Gate, subject: Subject) -> None:
+        """Asks the guard, and applies its verdict if that is there at once."""
+        said = ask(self._run, gate.guard, subject.text, self._about(subject.on, subject))
+        if isinstance(said, Awaitable):
+            self._checked, self._check = (gate, subject), asyncio.ensure_future(said)
+        else:
+            self._apply(gate, subject, said)
+
     def _apply(self, gate: Gate, subject: Subject, verdict: Verdict) -> None:
         if verdict is None:
             gate.passed(subject)
@@ -251,11 +254,7 @@ class GuardedAsking(Asking):
         elif subject.shown:
             # The change is in what has passed already, where it was judged with what came before: ask without that.
             rest = msgspec.structs.replace(subject, text=subject.text[subject.shown :], shown=0)
-            said = ask(self._run, gate.guard, rest.text, self._about(rest.on, rest))
-            if isinstance(said, Awaitable):
-                self._checked, self._check = (gate, rest), asyncio.ensure_future(said)
-            else:
-                self._apply(gate, rest, said)
+            self._judge(gate, rest)
         else:
             self._stop(gate, subject, Block("Its replacement does not fit."))
 
@@ -264,7 +263,7 @@ class GuardedAsking(Asking):
         limit = self._job.limits.max_repairs
         note, again = verdict.note, isinstance(verdict, Retry)
         shown = self._fold.visible or any(isinstance(event, _SHOWS) for event in self._out)
-        if again and shown and not self._may_retract:
+        if again and shown and not self._may_retry:
             again, note = False, f"{note} (It cannot ask again after text was shown without may_retry=True.)"
         elif again and len(self._notes) >= limit:
             again, note = False, f"{note} (The model was asked again {limit} times.)"
@@ -299,13 +298,7 @@ class GuardedAsking(Asking):
         self._all_read = self._again = False
         self._arrived = 0
         self._last_error = None
-        started = super()._begin()
-        if not self._may_retract:
-            return started
-        return [
-            msgspec.structs.replace(one, may_retract=True) if isinstance(one, AttemptStarted) else one
-            for one in started
-        ]
+        return super()._begin()
 
     def _tell_again(self) -> None:
         """Adds the guards' notes to the request."""
@@ -356,7 +349,7 @@ class GuardedAsking(Asking):
 
 def asking_of(run: Run, job: Job, notes: Sequence[str]) -> Callable[..., Asking]:
     """Returns what creates the requests of a run with guards; `notes` are those of the step in a resumed log."""
-    if any(guard.of_answer for guard in job.guards):
+    if job.guards_of(*_OF_ANSWER):
         return partial(GuardedAsking, run=run, job=job, notes=notes)
     return Asking
 
@@ -369,5 +362,5 @@ def _look_at(task: asyncio.Task[Any]) -> None:
 
 def _size(event: Event) -> int:
     if isinstance(event, (TextDelta, ReasoningDelta)):
-        return len(event.text.encode("utf-8", "replace"))
-    return len(event.json.encode("utf-8", "replace")) if isinstance(event, CallDelta) else 0
+        return utf8_size(event.text)
+    return utf8_size(event.json) if isinstance(event, CallDelta) else 0

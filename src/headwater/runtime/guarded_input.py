@@ -29,7 +29,7 @@ UNCHECKED: Final = "[Withheld: the run ended before its guards had let it pass.]
 def withhold_input(run: Hearing) -> None:
     """Puts the input of a new run aside, if a guard has to let it pass first."""
     job = run.job
-    if any("input" in guard.on for guard in job.guards):
+    if job.guards_of("input"):
         run.unguarded = job
         run.job = msgspec.structs.replace(job, input=_in_place_of(job.input, UNCHECKED))
 
@@ -58,9 +58,7 @@ async def _passed(run: Hearing, job: Job, messages: Sequence[Message]) -> tuple[
     """
     told: list[Event] = []
     given = tuple(messages)
-    for guard in job.guards:
-        if "input" not in guard.on:
-            continue
+    for guard in job.guards_of("input"):
         for at, message in enumerate(given):
             if not (text := message.text):
                 continue

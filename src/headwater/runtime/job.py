@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from headwater.providers.pricing import Prices
     from headwater.runtime.budget import Budget
     from headwater.runtime.compaction import Compaction
-    from headwater.runtime.guard import Guard
+    from headwater.runtime.guard import Guard, On
     from headwater.runtime.thread import Thread
     from headwater.schema.output import OutputType
 
@@ -148,6 +148,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
         said: Any = self.instructions(self.context)
         told: str | None = await said if inspect.isawaitable(said) else said
         return told
+
+    def guards_of(self, *kinds: On) -> tuple[Guard, ...]:
+        """Returns the guards that check one of these."""
+        return tuple(guard for guard in self.guards if any(kind in guard.on for kind in kinds))
 
     @property
     def client(self) -> frozenset[str]:

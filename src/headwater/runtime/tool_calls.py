@@ -98,7 +98,7 @@ class ToolCalls:
         """The calls of the open questions of tools, by id."""
         self.conducted: dict[str, Run] = {}
         """The runs that answer calls, by call."""
-        self._guards = tuple(guard for guard in job.guards if "result" in guard.on)
+        self._guards = job.guards_of("result")
         self._changed = changed
         self._open: tuple[Call, ...] = run.fold.open_calls()
         self._total = len(self._open) if finished is None else run.fold.said.ready()
