@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from headwater.readers.stream import AgentStream
     from headwater.runtime.budget import Budget
     from headwater.runtime.compaction import Compaction
-    from headwater.runtime.guard import Block, GuardContext, Replace, Retry, guard
+    from headwater.runtime.guards.guard import Block, GuardContext, Replace, Retry, guard
     from headwater.runtime.thread import Thread
     from headwater.runtime.view import clip_tool_results
     from headwater.tools.context import ToolContext
@@ -45,14 +45,14 @@ _HOMES = {
     "Agent": "agents.agent",
     "AgentStream": "readers.stream",
     "Answer": "events.questions",
-    "Block": "runtime.guard",
+    "Block": "runtime.guards.guard",
     "Budget": "runtime.budget",
     "Compaction": "runtime.compaction",
     "ConcurrentWorkflow": "workflows",
     "Edge": "workflows",
     "File": "events.messages",
     "GraphWorkflow": "workflows",
-    "GuardContext": "runtime.guard",
+    "GuardContext": "runtime.guards.guard",
     "HeadwaterError": "errors",
     "Image": "events.messages",
     "IncompleteStream": "errors",
@@ -65,10 +65,10 @@ _HOMES = {
     "ProviderTool": "providers.request",
     "Question": "events.questions",
     "Remote": "agents.remote",
-    "Replace": "runtime.guard",
+    "Replace": "runtime.guards.guard",
     "Response": "events.response",
     "Results": "events.results",
-    "Retry": "runtime.guard",
+    "Retry": "runtime.guards.guard",
     "RunFile": "readers.run_file",
     "SequentialWorkflow": "workflows",
     "Settings": "providers.request",
@@ -83,7 +83,7 @@ _HOMES = {
     "Usage": "events.messages",
     "attach": "agents.remote",
     "clip_tool_results": "runtime.view",
-    "guard": "runtime.guard",
+    "guard": "runtime.guards.guard",
     "messages_from_json": "events.codec",
     "messages_to_json": "events.codec",
     "on_event": "readers.process_hook",

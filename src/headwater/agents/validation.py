@@ -26,7 +26,7 @@ from headwater.tools.work import Approval, is_approval
 if TYPE_CHECKING:
     from headwater.runtime.budget import Budget
     from headwater.runtime.compaction import Compaction
-    from headwater.runtime.guard import Guard
+    from headwater.runtime.guards.guard import Guard
 
 __all__ = (
     "SETTINGS",
@@ -150,7 +150,7 @@ def guards(value: Any) -> tuple[Guard, ...]:
     """The guards; plain functions become guards of the output. Raises ConfigurationError."""
     if not value:
         return ()
-    from headwater.runtime.guard import as_guard
+    from headwater.runtime.guards.guard import as_guard
 
     return tuple(as_guard(one) for one in items("guards", value, "no_secrets, …"))
 

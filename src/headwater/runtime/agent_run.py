@@ -78,7 +78,7 @@ class AgentRun(Hearing):
         self._system: str | None = None
         self._history = job.history
         if job.guards:
-            from headwater.runtime.guarded_input import withhold_input
+            from headwater.runtime.guards.input import withhold_input
 
             withhold_input(self)
         self.begin_on_behalf(origin)
@@ -134,7 +134,7 @@ class AgentRun(Hearing):
         self._system = await _instructions(self)
         warned = text_replaced(job.replaced or self._history is not before)
         if self.unguarded is not None:
-            from headwater.runtime.guarded_input import check_input
+            from headwater.runtime.guards.input import check_input
 
             warned = [*warned, *await self._interruptible.wait(check_input(self, job))]
         if self.refusal is not None:
@@ -143,7 +143,7 @@ class AgentRun(Hearing):
         return [self._started(), *warned, *self._do(Signal.BEGIN)]
 
     async def _check_heard(self, ear: Ear) -> list[Event]:
-        from headwater.runtime.guarded_input import check_heard
+        from headwater.runtime.guards.input import check_heard
 
         told = await self._interruptible.wait(check_heard(self, ear))
         if self.refusal is not None:
@@ -253,9 +253,6 @@ class AgentRun(Hearing):
 
             self._offering = Offering(self.job)
         return await self._interruptible.wait(self._offering.refresh(self.fold.messages))
-
-    def _go_on(self) -> list[Event]:
-        return [MessageAdded(message=Message.user(GO_ON), cause="loop"), *self._ask()]
 
     async def _open(self) -> list[Event]:
         if self._log.journal is not None:
@@ -384,14 +381,6 @@ class AgentRun(Hearing):
             self.loop.take(Signal.HEARD)
         self.stand_still(False)
 
-    def _follow(self) -> list[Event]:
-        """Hands the conversation to another agent: its run is part of this one, and its text counts as this run's."""
-        calls = self._calls
-        assert calls is not None
-        assert calls.handoff is not None
-        self._calls = None
-        return self._give_to(calls.handoff, calls.note)
-
     def _give_to(self, tool: HandoffTool, note: str, *, told: bool = False) -> list[Event]:
         """Runs the other agent; `told`: the log has the handoff already."""
         self._next = AgentRun._hear_successor
@@ -461,6 +450,19 @@ class AgentRun(Hearing):
             thread.give_back(*((self._history, thread.agent) if kept else (response.messages, response.agent)))
 
 
+def _go_on(run: AgentRun) -> list[Event]:
+    return [MessageAdded(message=Message.user(GO_ON), cause="loop"), *run._ask()]
+
+
+def _follow(run: AgentRun) -> list[Event]:
+    """Hands the conversation to another agent: its run is part of this one, and its text counts as this run's."""
+    calls = run._calls
+    assert calls is not None
+    assert calls.handoff is not None
+    run._calls = None
+    return run._give_to(calls.handoff, calls.note)
+
+
 def _repair(run: AgentRun) -> list[Event]:
     if run._told_problem:
         run._told_problem = False
@@ -490,7 +492,7 @@ def _asking(run: AgentRun, messages: tuple[Message, ...], standing: Standing | N
     job, step = run.offered, run.loop.steps
     kind: Callable[..., Asking] = Asking
     if job.guards:
-        from headwater.runtime.guarded_asking import asking_of
+        from headwater.runtime.guards.asking import asking_of
 
         kind = asking_of(run, job, standing.notes if standing is not None else ())
     return kind(
@@ -610,9 +612,9 @@ _COMMANDS: Final[dict[Command, Callable[[AgentRun], list[Event]]]] = {
     Command.ASK: AgentRun._ask,
     Command.RUN_TOOLS: AgentRun._run_tools,
     Command.CHECK: AgentRun._check,
-    Command.GO_ON: AgentRun._go_on,
+    Command.GO_ON: _go_on,
     Command.REPAIR: _repair,
-    Command.FOLLOW: AgentRun._follow,
+    Command.FOLLOW: _follow,
     Command.FINISH: _conclude,
     Command.FAIL_STEPS: _fail_steps,
     Command.FAIL_OUTPUT: _fail_output,

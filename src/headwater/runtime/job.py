@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from headwater.providers.pricing import Prices
     from headwater.runtime.budget import Budget
     from headwater.runtime.compaction import Compaction
-    from headwater.runtime.guard import Guard, On
+    from headwater.runtime.guards.guard import Guard, On
     from headwater.runtime.thread import Thread
     from headwater.schema.output import OutputType
 

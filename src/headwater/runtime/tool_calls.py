@@ -396,7 +396,7 @@ class ToolCalls:
         tripped: Sequence[Event] = ()
         refusal: GuardBlocked | None = None
         if self._guards:
-            from headwater.runtime.guarding import guarded_outcome
+            from headwater.runtime.guards.results import guarded_outcome
 
             outcome, tripped, refusal = await guarded_outcome(
                 self.run, self._guards, outcome, step=self.step, key=key, call=call, context=self.job.context

@@ -7,7 +7,7 @@ complete, other events with words in them (sources, files, provider items, warni
 
 A replacement whose change reaches the end of the text so far may be half of a match: it is decided with what follows.
 
-Pure: who calls the guard, and waits for it, is `guarded_asking`. It must never let an event pass that has not passed
+Pure: who calls the guard, and waits for it, is `asking`. It must never let an event pass that has not passed
 the guard.
 """
 
@@ -39,7 +39,7 @@ from headwater.events import (
     Warned,
 )
 from headwater.providers.decoder import parse_arguments
-from headwater.runtime.guard import Guard, On
+from headwater.runtime.guards.guard import Guard, On
 
 __all__ = ("Gate", "Subject")
 

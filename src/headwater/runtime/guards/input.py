@@ -12,8 +12,8 @@ import msgspec
 
 from headwater.events import Event, GuardTripped
 from headwater.events.messages import Message, Text
-from headwater.runtime.guard import GuardContext, Replace
-from headwater.runtime.guarding import WITHHELD, blocked, judge
+from headwater.runtime.guards.guard import GuardContext, Replace
+from headwater.runtime.guards.verdicts import WITHHELD, blocked, judge
 
 if TYPE_CHECKING:
     from headwater.runtime.ear import Ear

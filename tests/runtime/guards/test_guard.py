@@ -6,7 +6,7 @@ import pytest
 
 from headwater import Agent, Block, GuardContext, guard
 from headwater.errors import ConfigurationError
-from headwater.runtime.guard import Guard, as_guard
+from headwater.runtime.guards.guard import Guard, as_guard
 from tests.support.streams import always
 
 

@@ -24,7 +24,7 @@ from headwater.events import (
     codec,
 )
 from headwater.runtime.budget import Budget
-from headwater.runtime.guard import Guard
+from headwater.runtime.guards.guard import Guard
 from headwater.testing import check_log
 from tests.support.effort import tries
 from tests.support.streams import scripted, types_of

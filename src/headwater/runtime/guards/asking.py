@@ -34,9 +34,9 @@ from headwater.events import (
 )
 from headwater.events.messages import Message, utf8_size
 from headwater.events.spending import at_least
-from headwater.runtime.gate import Gate, Subject
-from headwater.runtime.guard import Block, GuardContext, On, Replace, Retry, Verdict
-from headwater.runtime.guarding import WITHHELD, ask, blocked, judge
+from headwater.runtime.guards.gate import Gate, Subject
+from headwater.runtime.guards.guard import Block, GuardContext, On, Replace, Retry, Verdict
+from headwater.runtime.guards.verdicts import WITHHELD, ask, blocked, judge
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend, Exchange

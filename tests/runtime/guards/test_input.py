@@ -9,7 +9,7 @@ from headwater import Agent, Block, GuardContext, Message, Replace, guard
 from headwater.backends.offline import ScriptedModel, Wait
 from headwater.errors import GuardBlocked
 from headwater.events import Event, MessageReceived, RunStarted, codec
-from headwater.runtime.guarded_input import UNCHECKED
+from headwater.runtime.guards.input import UNCHECKED
 from headwater.testing import check_log
 from tests.support.streams import log_of, scripted, types_of
 from tests.support.virtual import run_virtual

@@ -28,8 +28,8 @@ from headwater.events import (
     TextStarted,
     Warned,
 )
-from headwater.runtime.gate import Gate, Subject
-from headwater.runtime.guard import Block, Guard, Replace, Verdict
+from headwater.runtime.guards.gate import Gate, Subject
+from headwater.runtime.guards.guard import Block, Guard, Replace, Verdict
 from tests.support.effort import tries
 
 SECRET = "k3y-41c0b2a7"

@@ -1,7 +1,6 @@
 """Guards as declared: a function of some text, what it checks, and what its verdicts mean.
 
-Values only. `gate` holds text back, `guarding` calls the function, `guarded_asking` puts both between a model and the
-log.
+Values only: it must never call the function for a run, or hold a text; see `verdicts` and `gate`.
 """
 
 from __future__ import annotations

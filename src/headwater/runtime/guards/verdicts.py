@@ -1,0 +1,84 @@
+"""Calls guards, and says what their verdicts mean.
+
+A guard that raises, takes too long or returns something else blocks. It must never put a text into an error or a log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any, Final
+
+from headwater.errors import GuardBlocked
+from headwater.runtime.context import current_run
+from headwater.runtime.guards.guard import Block, Guard, GuardContext, On, Replace, Retry, Verdict
+
+if TYPE_CHECKING:
+    from headwater.runtime.run import Run
+
+__all__ = ("WITHHELD", "ask", "blocked", "judge")
+
+WITHHELD: Final = "[Withheld by the guard {}.]"
+"""What stands in the place of a text that a guard has blocked."""
+
+_WHAT: Final[dict[On, str]] = {
+    "output": "the answer",
+    "input": "the input",
+    "arguments": "the arguments of a call",
+    "result": "the result of a tool",
+    "reasoning": "the model's reasoning",
+}
+
+
+class Failed(Block, frozen=True):
+    """The verdict of a guard that did not give one."""
+
+
+def ask(run: Run, guard: Guard, text: str, about: GuardContext) -> Verdict | Awaitable[Verdict]:
+    """Calls the guard; returns its verdict, or an awaitable of it if the guard is async."""
+    token = current_run.set(run)
+    try:
+        said = guard(text, about)
+    except Exception as error:
+        return Failed(f"The guard raised {type(error).__name__}.")
+    finally:
+        current_run.reset(token)
+    return _awaited(run, guard, said) if inspect.isawaitable(said) else _verdict(said)
+
+
+async def judge(run: Run, guard: Guard, text: str, about: GuardContext) -> Verdict:
+    """Calls the guard and waits for its verdict."""
+    said = ask(run, guard, text, about)
+    return await said if isinstance(said, Awaitable) else said
+
+
+async def _awaited(run: Run, guard: Guard, said: Awaitable[Any]) -> Verdict:
+    token = current_run.set(run)
+    try:
+        async with asyncio.timeout(guard.timeout):
+            return _verdict(await said)
+    except TimeoutError:
+        return Failed(f"The guard gave no verdict within {guard.timeout:g} s." if guard.timeout else "It timed out.")
+    except Exception as error:
+        return Failed(f"The guard raised {type(error).__name__}.")
+    finally:
+        current_run.reset(token)
+
+
+def _verdict(said: Any) -> Verdict:
+    if said is None or isinstance(said, (Block, Replace, Retry)):
+        return said
+    return Failed(f"The guard returned {type(said).__name__}, not None, Block, Replace or Retry.")
+
+
+def blocked(guard: Guard, on: On, note: str) -> GuardBlocked:
+    """Returns the error for a text that did not pass."""
+    why = f": {note}{'' if note.endswith(('.', '!', '?', ')')) else '.'}" if note else "."
+    return GuardBlocked(
+        f"The guard {guard.name!r} blocked {_WHAT[on]}{why}",
+        hint="What had passed before is in the error's `response`." if on in ("output", "reasoning") else "",
+        guard=guard.name,
+        on=on,
+        note=note,
+    )
