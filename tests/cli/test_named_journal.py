@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
-from headwater.cli.named_journal import add_journal, journal_of
-from headwater.errors import ConfigurationError, UsageError
+from headwater.cli.named_journal import add_journal, ask_journal, cancel_stored, journal_of
+from headwater.errors import ConfigurationError, UnknownRun, UsageError
+from headwater.journal import Request
 
 
 def named(*line: str) -> str:
@@ -28,3 +30,21 @@ def test_none_and_a_wrong_one_are_errors(monkeypatch: pytest.MonkeyPatch) -> Non
         named()
     with pytest.raises(ConfigurationError, match="unknown scheme"):
         named("--journal", "redis://h")
+
+
+def test_a_journal_is_open_for_one_question(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    ask_journal(url, lambda log: log.create("r", Request(agent="pilot")))
+    assert ask_journal(url, lambda log: log.info("r")).state == "queued"
+    with pytest.raises(UnknownRun):
+        ask_journal(url, lambda log: log.info("other"))
+
+
+def test_a_stored_run_is_cancelled_by_a_letter(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/runs.db"
+    ask_journal(url, lambda log: log.create("r", Request(agent="pilot")))
+    cancel_stored(url, "r")
+    cancel_stored(url, "r")  # once more changes nothing
+    assert [one.kind for one in ask_journal(url, lambda log: log.inbox("r"))] == ["cancel"]
+    with pytest.raises(UnknownRun):
+        cancel_stored(url, "other")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from headwater.cli.output import JSONLines, Outlet, OutputFailed, Printer, is_terminal, takes_color, tell
+from headwater.cli.output import JSONLines, Outlet, OutputFailed, Printer, columns, is_terminal, takes_color, tell
 from headwater.errors import InvalidRecord
 from headwater.events import Custom, Event, RunFailed
 from headwater.events.codec import decode
@@ -120,6 +120,14 @@ def test_a_log_never_has_a_hole(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
     with pytest.raises(InvalidRecord):
         out.check()
+
+
+def test_rows_stand_in_columns_without_control_characters() -> None:
+    assert [*columns([("RUN", "TASK"), ("run_1", "two\nlines"), ("r\x1b[2J", "")])] == [
+        "RUN    TASK",
+        "run_1  two lines",
+        "r␛[2J",
+    ]
 
 
 def test_a_closed_stream_is_not_a_terminal() -> None:

@@ -22,8 +22,11 @@ from headwater.cli.people import (
     parked_runs,
     parked_under,
     tell_of_parked,
+    tell_what_is_asked,
+    tell_who_is_waited_for,
 )
 from headwater.errors import ApprovalNeeded
+from headwater.events import InputAsked, RunWaiting
 from headwater.events.questions import Question
 from tests.support.typing_person import at_terminal
 
@@ -132,3 +135,23 @@ def test_parked_runs_are_bounded(folder: Path, bare: pytest.MonkeyPatch) -> None
         kept = sorted(folder.iterdir(), key=lambda one: one.stat().st_mtime)
         assert kept[-1] == new
     assert len(kept) == 2
+
+
+def test_what_is_asked_is_told_with_the_command_that_answers_in_a_journal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (approval,) = parked().pending
+    tell_who_is_waited_for([approval])
+    tell_who_is_waited_for([approval], "run_1")
+    for run in (None, "run_1"):
+        tell_what_is_asked(InputAsked(input="ask-1", call="c", name="book", message="How many?"), run)
+        tell_what_is_asked(RunWaiting(), run)
+    assert capsys.readouterr().err.splitlines() == [
+        f"headwater: the run waits for {one}"
+        for one in (
+            'approval to run send(to="ann").',
+            f'approval to run send(to="ann"): headwater runs approve run_1 {approval.id}',
+            "an answer to book: How many?",
+            "an answer to book: How many?: headwater runs answer run_1 VALUE",
+        )
+    ]

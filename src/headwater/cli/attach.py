@@ -15,7 +15,6 @@ from headwater.cli.saving import add_save_options, place_to_save
 if TYPE_CHECKING:
     from headwater.agents.terminal_asking import TerminalAsker
     from headwater.cli.output import Watching
-    from headwater.events import Event
     from headwater.readers.stream import AgentStream
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute", "headers_of", "token_of")
@@ -87,14 +86,14 @@ def execute(asked: argparse.Namespace) -> int:
     from headwater.agents.terminal_asking import TerminalAsker, can_ask
     from headwater.backends.remote.address import address_of
     from headwater.cli.following import Following
+    from headwater.cli.options import look_of
     from headwater.cli.output import JSONLines, Outlet, tell
 
     if is_id(asked.url):
         return _of_journal(asked)
     address_of(asked.url)
     out = Outlet()
-    look = {"markdown": not asked.raw, "reasoning": asked.show_reasoning}
-    watching: Watching = JSONLines(out) if asked.json else Following(out, dashboard=asked.dashboard, **look)
+    watching: Watching = JSONLines(out) if asked.json else Following(out, dashboard=asked.dashboard, **look_of(asked))
     asker = TerminalAsker() if can_ask() and not asked.dashboard else None
     given: dict[str, Any] = {} if asker is None else {"approver": asker}
     access: dict[str, Any] = {"token": token_of(asked), "headers": headers_of(asked)}
@@ -126,24 +125,13 @@ def _of_journal(asked: argparse.Namespace) -> int:
 
 
 def _show(stream: AgentStream[Any, Any], out: Any, watching: Watching, asker: TerminalAsker | None) -> None:
+    from headwater.cli.people import tell_what_is_asked
     from headwater.cli.run import conduct
 
     run = stream.claim()
     if asker is None:
-        run.watch(_tell_what_is_asked)
+        run.watch(tell_what_is_asked)
     conduct(stream, out, watching, asker, run=run, leave=run.abort)
-
-
-def _tell_what_is_asked(event: Event) -> None:
-    """Reports on standard error that the run waits: there is no terminal here, and others may answer."""
-    from headwater.cli.output import tell
-    from headwater.events import ApprovalAsked, InputAsked
-    from headwater.terminal.notes import call_phrase
-
-    if isinstance(event, ApprovalAsked):
-        tell(f"the run waits for approval to run {call_phrase(event.name, event.arguments)}.")
-    elif isinstance(event, InputAsked):
-        tell(f"the run waits for an answer to {event.name}: {event.message}")
 
 
 def _stop(asked: argparse.Namespace, stream: AgentStream[Any, Any]) -> None:

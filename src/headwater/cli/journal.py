@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from headwater.cli.named_journal import VARIABLE, ask_journal
 from headwater.errors import ConfigurationError
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
@@ -28,8 +29,6 @@ examples:
   headwater journal upgrade postgresql://headwater@db/runs
   HEADWATER_JOURNAL=sqlite:///runs.db headwater journal tidy"""
 
-VARIABLE = "HEADWATER_JOURNAL"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
@@ -48,7 +47,7 @@ def execute(asked: argparse.Namespace) -> int:
         raise ConfigurationError(
             "No journal was named.", hint=f"Pass a URL such as sqlite:///runs.db, or set {VARIABLE}."
         )
-    done = asyncio.run(_upgrade(url) if asked.what == "upgrade" else _tidy(url))
+    done = asyncio.run(_upgrade(url)) if asked.what == "upgrade" else _tidy(url)
     out = Outlet()
     out.write(f"{done}\n")
     out.flush()
@@ -68,15 +67,10 @@ async def _upgrade(url: str) -> str:
     return f"Upgraded {shown(url)} from schema version {before} to {now}."
 
 
-async def _tidy(url: str) -> str:
+def _tidy(url: str) -> str:
     from headwater.durable.tidying import tidy
-    from headwater.journal.opening import open_journal
 
-    log = await open_journal(url)
-    try:
-        packed, gone = await tidy(log)
-    finally:
-        await log.close()
+    packed, gone = ask_journal(url, tidy)
     return f"Packed {packed} {_runs(packed)}, deleted {gone} {_runs(gone)}."
 
 

@@ -1,13 +1,20 @@
-"""The option --journal, which names the store of durable runs."""
+"""The option --journal, which names the store of durable runs, and how a command asks that store."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
 
 from headwater.errors import UsageError
 
-__all__ = ("VARIABLE", "add_journal", "journal_of", "named_journal")
+if TYPE_CHECKING:
+    from headwater.journal.run_log import RunLog
+
+__all__ = ("VARIABLE", "add_journal", "ask_journal", "cancel_stored", "journal_of", "named_journal")
+
+T = TypeVar("T")
 
 VARIABLE = "HEADWATER_JOURNAL"
 
@@ -35,3 +42,24 @@ def journal_of(asked: argparse.Namespace) -> str:
             "No journal was named.", hint=f"Add --journal postgresql://user@host/database, or set {VARIABLE}."
         )
     return url
+
+
+def ask_journal(url: str, job: Callable[[RunLog], Awaitable[T]]) -> T:
+    """Returns the result of the job on the journal, which is opened for it. Raises what either raises."""
+    import asyncio
+
+    from headwater.journal.opening import open_journal
+
+    async def main() -> T:
+        log = await open_journal(url)
+        try:
+            return await job(log)
+        finally:
+            await log.close()
+
+    return asyncio.run(main())
+
+
+def cancel_stored(url: str, run: str) -> None:
+    """Cancels the run of the journal, wherever it is driven. Raises UnknownRun, RunEnded."""
+    ask_journal(url, lambda log: log.post(run, "cancel", f"{run}/cancel", b"null"))

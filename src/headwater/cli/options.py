@@ -100,8 +100,8 @@ def add_schema_option(parser: argparse.ArgumentParser) -> None:
 
 
 def look_of(asked: argparse.Namespace) -> dict[str, bool]:
-    """Returns the options of the terminal's `Look`."""
-    return {"markdown": not asked.raw, "reasoning": asked.show_reasoning}
+    """Returns the options of the terminal's `Look`; a command may have none of them."""
+    return {"markdown": not getattr(asked, "raw", False), "reasoning": getattr(asked, "show_reasoning", False)}
 
 
 def make_agent(asked: argparse.Namespace, note: Callable[[str], object] = tell) -> Runnable:

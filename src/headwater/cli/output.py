@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from headwater.errors import HeadwaterError
@@ -24,6 +24,7 @@ __all__ = (
     "OutputFailed",
     "Printer",
     "Watching",
+    "columns",
     "is_terminal",
     "leave_it_to_the_screen",
     "takes_color",
@@ -190,6 +191,16 @@ class JSONLines(Watching):
             self._out.give_up(error)  # a log must have no gaps
             return
         self._out.write_line(line)
+
+
+def columns(rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yields each row as a line, its cells below those of the rows above."""
+    from headwater.events.controls import one_line
+
+    shown = [[one_line(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
+    for row in shown:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def leave_it_to_the_screen() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,9 +19,21 @@ from headwater.cli.state import SWITCH, keeps
 if TYPE_CHECKING:
     from headwater.agents.terminal_asking import TerminalAsker
     from headwater.errors import Parked
+    from headwater.events import Event
     from headwater.events.questions import Answer, Question
 
-__all__ = ("FOLDER", "asker_for", "has_approver", "nobody_here", "parked_runs", "parked_under", "tell_of_parked")
+__all__ = (
+    "FOLDER",
+    "asker_for",
+    "has_approver",
+    "nobody_here",
+    "parked_runs",
+    "parked_under",
+    "tell_of_parked",
+    "tell_what_is_asked",
+    "tell_who_is_waited_for",
+    "waited_for",
+)
 
 FOLDER: Final = "parked"
 
@@ -54,15 +67,37 @@ def nobody_here(question: Question) -> Answer:
     )
 
 
-def tell_of_parked(parked: Parked, asked: argparse.Namespace, saved: str | None) -> None:
-    """Saves a parked run, unless it is in a file already, and prints how to continue it."""
+def waited_for(question: Question) -> str:
+    """Returns what the run waits for, in words."""
     from headwater.terminal.notes import call_phrase
 
-    for question in parked.pending:
-        if question.kind == "approval":
-            tell(f"the run waits for approval to run {call_phrase(question.tool, question.arguments)}.")
+    if question.kind == "approval":
+        return f"approval to run {call_phrase(question.tool, question.arguments)}"
+    return f"an answer to {question.tool}: {question.message}"
+
+
+def tell_who_is_waited_for(pending: Iterable[Question], run: str | None = None) -> None:
+    """Reports what the run asks people; with `run`, the id of one of a journal, also the command that answers."""
+    for one in pending:
+        if one.kind == "approval":
+            how = "." if run is None else f": headwater runs approve {run} {one.id}"
         else:
-            tell(f"the run waits for an answer to {question.tool}: {question.message}")
+            how = "" if run is None else f": headwater runs answer {run} VALUE"
+        tell(f"the run waits for {waited_for(one)}{how}")
+
+
+def tell_what_is_asked(event: Event, run: str | None = None) -> None:
+    """Reports the question of an event, for readers without a terminal: others may answer. See the function above."""
+    from headwater.events import ApprovalAsked, InputAsked
+    from headwater.events.questions import Question
+
+    if isinstance(event, (ApprovalAsked, InputAsked)):
+        tell_who_is_waited_for([Question.of(event)], run)
+
+
+def tell_of_parked(parked: Parked, asked: argparse.Namespace, saved: str | None) -> None:
+    """Saves a parked run, unless it is in a file already, and prints how to continue it."""
+    tell_who_is_waited_for(parked.pending)
     try:
         place = _kept(parked, saved)
     except OSError as error:

@@ -224,25 +224,20 @@ def _end_of(file: RunFile) -> str:
 
 def _waited_for(file: RunFile) -> list[str]:
     """Describes the open questions at the end of the file; empty if the run cannot be continued."""
+    from headwater.cli.people import waited_for
     from headwater.errors import InvalidRecord
-    from headwater.terminal.notes import call_phrase
 
     try:
-        pending = file.pending
+        return [waited_for(asked) for asked in file.pending]
     except InvalidRecord:
         return []
-    return [
-        f"approval to run {call_phrase(asked.tool, asked.arguments)}"
-        if asked.kind == "approval"
-        else f"an answer to {asked.tool}: {asked.message}"
-        for asked in pending
-    ]
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
-    for row in (head, *rows):
-        _print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()[: WIDTH + 60])
+    from headwater.cli.output import columns
+
+    for line in columns([head, *rows]):
+        _print(line[: WIDTH + 60])
 
 
 def _one_line(text: str, width: int = 40) -> str:

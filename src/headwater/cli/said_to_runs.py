@@ -6,9 +6,12 @@ The agent is not needed: the answer goes into the run's inbox, and the process t
 from __future__ import annotations
 
 import argparse
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from headwater.cli.named_journal import add_journal, journal_of
+from headwater.cli.named_journal import add_journal, ask_journal, cancel_stored, journal_of
+
+if TYPE_CHECKING:
+    from headwater.journal.run_log import RunLog
 
 __all__ = ("add_actions", "answer_run", "cancel_run")
 
@@ -35,7 +38,6 @@ def add_actions(actions: Any) -> None:
 
 def answer_run(asked: argparse.Namespace) -> int:
     """Answers the open approval or question of the run. Raises UsageError if it is not clear which."""
-    import asyncio
     import getpass
 
     from headwater.cli.output import tell
@@ -44,7 +46,6 @@ def answer_run(asked: argparse.Namespace) -> int:
     from headwater.durable.inbox import answer_body, asked_in
     from headwater.errors import RunEnded, UsageError
     from headwater.events.questions import Answer, Question
-    from headwater.journal.opening import open_journal
     from headwater.journal.run_log import answer
 
     url = journal_of(asked)
@@ -55,22 +56,18 @@ def answer_run(asked: argparse.Namespace) -> int:
     else:
         given = Answer(allowed=asked.action == "approve", note=asked.note, by=by)
 
-    async def say() -> str:
-        log = await open_journal(url)
-        try:
-            info = await log.info(asked.run)
-            if info.over:
-                raise RunEnded(f"The run {asked.run} is {info.state}.", hint="Nothing waits for an answer.")
-            open_ = [Question.of(one) for one in asked_in(await whole_log(log, asked.run)).values()]
-            wanted = [one for one in open_ if one.kind == kind and asked.question in (None, one.id)]
-            if len(wanted) != 1:
-                raise UsageError(_which(asked, [one.id for one in open_ if one.kind == kind]))
-            await answer(log, asked.run, wanted[0].id, answer_body(given, kind))
-            return wanted[0].id
-        finally:
-            await log.close()
+    async def say(log: RunLog) -> str:
+        info = await log.info(asked.run)
+        if info.over:
+            raise RunEnded(f"The run {asked.run} is {info.state}.", hint="Nothing waits for an answer.")
+        open_ = [Question.of(one) for one in asked_in(await whole_log(log, asked.run)).values()]
+        wanted = [one for one in open_ if one.kind == kind and asked.question in (None, one.id)]
+        if len(wanted) != 1:
+            raise UsageError(_which(asked, [one.id for one in open_ if one.kind == kind]))
+        await answer(log, asked.run, wanted[0].id, answer_body(given, kind))
+        return wanted[0].id
 
-    question = asyncio.run(say())
+    question = ask_journal(url, say)
     done = {"approve": "approved", "deny": "denied", "answer": "answered"}[asked.action]
     tell(f"{done} {question} of {asked.run}.")
     return 0
@@ -87,20 +84,8 @@ def _which(asked: argparse.Namespace, open_: list[str]) -> str:
 
 def cancel_run(asked: argparse.Namespace) -> int:
     """Cancels the run. Raises UnknownRun, RunEnded."""
-    import asyncio
-
     from headwater.cli.output import tell
-    from headwater.journal.opening import open_journal
 
-    url = journal_of(asked)
-
-    async def say() -> None:
-        log = await open_journal(url)
-        try:
-            await log.post(asked.run, "cancel", f"{asked.run}/cancel", b"null")
-        finally:
-            await log.close()
-
-    asyncio.run(say())
+    cancel_stored(journal_of(asked), asked.run)
     tell(f"cancelled {asked.run}.")
     return 0

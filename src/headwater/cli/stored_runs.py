@@ -9,10 +9,9 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final
 
-from headwater.cli.named_journal import add_journal, journal_of, named_journal
+from headwater.cli.named_journal import add_journal, ask_journal, cancel_stored, journal_of, named_journal
 from headwater.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from headwater.readers.run_file import RunFile
 
 __all__ = ("add_stored_actions", "described", "execute", "follow", "list_stored", "open_stored", "resume_stored")
-
-T = TypeVar("T")
 
 PAGE: Final = 50
 """Runs that `list` shows by default."""
@@ -53,22 +50,6 @@ def execute(asked: argparse.Namespace) -> int:
     return _export(asked) if asked.action == "export" else _delete(asked)
 
 
-def _ask(url: str, job: Callable[[RunLog], Awaitable[T]]) -> T:
-    """Returns the result of the job on the opened journal."""
-    import asyncio
-
-    from headwater.journal.opening import open_journal
-
-    async def main() -> T:
-        log = await open_journal(url)
-        try:
-            return await job(log)
-        finally:
-            await log.close()
-
-    return asyncio.run(main())
-
-
 # --- one run
 
 
@@ -85,7 +66,7 @@ def open_stored(asked: argparse.Namespace, run: str) -> tuple[RunInfo, RunFile] 
     url = named_journal(asked)
     if url is None:
         return None
-    info, events = _ask(url, lambda log: _read(log, run))
+    info, events = ask_journal(url, lambda log: _read(log, run))
     if not events:
         hint = f"Wait for it: headwater runs follow {run}. A process must know the agent {info.request.agent!r}."
         raise UsageError(f"The run {run} has not begun: it is {info.state}.", hint=hint)
@@ -110,40 +91,29 @@ def described(info: RunInfo) -> str:
 def follow(asked: argparse.Namespace, name: str) -> int:
     """Shows the run of the journal from its start, until it ends. Ctrl-C leaves it, or cancels it with --cancel."""
     from headwater.cli.following import Following
+    from headwater.cli.options import look_of
     from headwater.cli.output import JSONLines, Outlet, tell
+    from headwater.cli.people import tell_what_is_asked
     from headwater.cli.run import conduct
     from headwater.durable.run_ref import attached
 
     url = journal_of(asked)
-    _ask(url, lambda log: log.info(name))  # an unknown one is reported before anything is shown
+    ask_journal(url, lambda log: log.info(name))  # an unknown one is reported before anything is shown
     out = Outlet()
-    look = {"markdown": not getattr(asked, "raw", False), "reasoning": getattr(asked, "show_reasoning", False)}
-    watching: Any = JSONLines(out) if asked.json else Following(out, **look)
+    watching: Any = JSONLines(out) if asked.json else Following(out, **look_of(asked))
     stream = attached(name, url)
     run = stream.claim()
-    run.watch(lambda event: _tell_what_is_asked(event, name))
+    run.watch(lambda event: tell_what_is_asked(event, name))
     try:
         conduct(stream, out, watching, run=run, leave=run.abort)
     except KeyboardInterrupt:
         if asked.cancel:
-            _ask(url, lambda log: log.post(name, "cancel", f"{name}/cancel", b"null"))
+            cancel_stored(url, name)
             tell("the run is being stopped.")
         else:
             tell("left; the run goes on (--cancel stops it).")
         raise
     return 0
-
-
-def _tell_what_is_asked(event: Event, run: str) -> None:
-    from headwater.cli.output import tell
-    from headwater.events import ApprovalAsked, InputAsked
-    from headwater.terminal.notes import call_phrase
-
-    if isinstance(event, ApprovalAsked):
-        phrase = call_phrase(event.name, event.arguments)
-        tell(f"the run waits for approval to run {phrase}: headwater runs approve {run} {event.approval}")
-    elif isinstance(event, InputAsked):
-        tell(f"the run waits for an answer to {event.name}: {event.message}: headwater runs answer {run} VALUE")
 
 
 def resume_stored(asked: argparse.Namespace, info: RunInfo, file: RunFile) -> int:
@@ -154,6 +124,7 @@ def resume_stored(asked: argparse.Namespace, info: RunInfo, file: RunFile) -> in
     from headwater.cli.following import Following
     from headwater.cli.options import look_of, make_agent
     from headwater.cli.output import JSONLines, Outlet
+    from headwater.cli.people import tell_who_is_waited_for
     from headwater.cli.resume import answers_of
     from headwater.cli.run import WAITS, conduct
     from headwater.durable.home import home_of
@@ -187,8 +158,8 @@ def resume_stored(asked: argparse.Namespace, info: RunInfo, file: RunFile) -> in
         answered = {letter.key for letter in await log.inbox(name)}
         return info.state != "waiting" or any(one.id in answered for one in file.pending)
 
-    if not _ask(url, say):
-        _tell_who_is_waited_for(name, file)
+    if not ask_journal(url, say):
+        tell_who_is_waited_for(file.pending, name)
         return WAITS
     home = home_of(url)
     home.members.add(agent)
@@ -210,21 +181,9 @@ def resume_stored(asked: argparse.Namespace, info: RunInfo, file: RunFile) -> in
     if waits:
         stored = open_stored(asked, name)
         assert stored is not None
-        _tell_who_is_waited_for(name, stored[1])
+        tell_who_is_waited_for(stored[1].pending, name)
         return WAITS
     return 0
-
-
-def _tell_who_is_waited_for(run: str, file: RunFile) -> None:
-    from headwater.cli.output import tell
-    from headwater.terminal.notes import call_phrase
-
-    for asked in file.pending:
-        if asked.kind == "approval":
-            phrase = call_phrase(asked.tool, asked.arguments)
-            tell(f"the run waits for approval to run {phrase}: headwater runs approve {run} {asked.id}")
-        else:
-            tell(f"the run waits for an answer to {asked.tool}: {asked.message}: headwater runs answer {run} VALUE")
 
 
 # --- several runs
@@ -234,7 +193,7 @@ def list_stored(asked: argparse.Namespace, url: str) -> int:
     """Lists the runs of the journal, the newest first."""
     import msgspec
 
-    from headwater.cli.output import Outlet, tell
+    from headwater.cli.output import Outlet, columns, tell
 
     states: Any = ("waiting",) if asked.parked else () if asked.state is None else (asked.state,)
     labels = dict(_label(one) for one in asked.label)
@@ -244,7 +203,7 @@ def list_stored(asked: argparse.Namespace, url: str) -> int:
             states=states, agent=asked.of, thread=asked.thread, labels=labels or None, limit=asked.limit
         )
 
-    found = _ask(url, ask)
+    found = ask_journal(url, ask)
     out = Outlet()
     if asked.json:
         for info in found:
@@ -252,7 +211,8 @@ def list_stored(asked: argparse.Namespace, url: str) -> int:
     elif not found:
         tell("no run of this journal matches." if states or labels or asked.of or asked.thread else "no runs here.")
     else:
-        for line in _lines(found):
+        head = ("RUN", "CREATED", "STATE", "AGENT", "EVENTS", "DRIVES", "TASK")
+        for line in columns([head, *map(_row, found)]):
             out.write(line + "\n")
         if len(found) == asked.limit:
             tell(f"these are the newest {asked.limit}: --limit shows more.")
@@ -266,15 +226,6 @@ def _label(given: str) -> tuple[str, str]:
     if not equals or not name:
         raise UsageError(f"--label {given} is not a label.", hint="Write --label name=value.")
     return name, value
-
-
-def _lines(found: list[RunInfo]) -> Iterator[str]:
-    from headwater.events.controls import one_line
-
-    rows = [("RUN", "CREATED", "STATE", "AGENT", "EVENTS", "DRIVES", "TASK"), *map(_row, found)]
-    widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(one_line(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _row(info: RunInfo) -> tuple[str, ...]:
@@ -309,7 +260,7 @@ def _export(asked: argparse.Namespace) -> int:
 
         return b"".join([piece async for piece in export(log, asked.run)])
 
-    data = _ask(journal_of(asked), read)
+    data = ask_journal(journal_of(asked), read)
     if asked.out == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
@@ -348,6 +299,6 @@ def _delete(asked: argparse.Namespace) -> int:
         for run in asked.runs:
             await log.delete(run)
 
-    _ask(journal_of(asked), delete)
+    ask_journal(journal_of(asked), delete)
     tell(f"deleted {', '.join(asked.runs)}.")
     return 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from headwater.cli.named_journal import add_journal, journal_of
+from headwater.cli.named_journal import add_journal, ask_journal, journal_of
 
 __all__ = ("DESCRIPTION", "EXAMPLES", "SUMMARY", "USAGE", "add_arguments", "execute")
 
@@ -34,26 +34,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(asked: argparse.Namespace) -> int:
     """See `Command`."""
-    import asyncio
     from collections import Counter
 
     import msgspec
 
-    from headwater.cli.output import Outlet, tell
+    from headwater.cli.output import Outlet, columns, tell
     from headwater.durable.drive import DEAD_AFTER
-    from headwater.events.controls import one_line
-    from headwater.journal.opening import open_journal
-    from headwater.journal.run_log import RunInfo, Worker
+    from headwater.journal.run_log import RunInfo, RunLog, Worker
 
-    async def ask() -> tuple[list[Worker], list[RunInfo]]:
-        log = await open_journal(url)
-        try:
-            return await log.workers(), await log.runs(states=("running",), limit=MOST)
-        finally:
-            await log.close()
+    async def ask(log: RunLog) -> tuple[list[Worker], list[RunInfo]]:
+        return await log.workers(), await log.runs(states=("running",), limit=MOST)
 
-    url = journal_of(asked)
-    workers, running = asyncio.run(ask())
+    workers, running = ask_journal(journal_of(asked), ask)
     drives = Counter(run.owner for run in running)
     out = Outlet()
     if asked.json:
@@ -80,10 +72,8 @@ def execute(asked: argparse.Namespace) -> int:
                     about.get("agents", "-"),
                 )
             )
-        widths = [max(len(row[at]) for row in rows) for at in range(len(rows[0]))]
-        for row in rows:
-            cells = (one_line(cell).ljust(width) for cell, width in zip(row, widths, strict=True))
-            out.write("  ".join(cells).rstrip() + "\n")
+        for line in columns(rows):
+            out.write(line + "\n")
     out.flush()
     out.check()
     return 0
