@@ -15,9 +15,10 @@ from headwater import RunFile
 from headwater.cli import main
 from headwater.durable import home
 from headwater.durable.drive import drive
-from headwater.events import decode, encode
+from headwater.events import ApprovalAnswered, decode, encode
 from headwater.journal.run_log import Batch, RunLog
 from headwater.testing import check_log
+from tests.cli.commands import terminal
 from tests.cli.test_said_to_runs import in_journal
 from tests.journal.postgres.databases import shared
 from tests.support.crew import cashier, talker
@@ -131,6 +132,25 @@ def test_a_run_is_followed_to_its_end(url: str, command: tuple[str, ...], capsys
     assert "no run 'run_none'" in said(capsys, *command, "run_none", code=2)
     if command == ("attach",):
         assert "--token is for runs on a server" in said(capsys, *command, run, "--token", "t", code=2)
+
+
+@pytest.mark.parametrize("command", [("runs", "follow"), ("attach",)])
+def test_at_a_terminal_what_a_followed_run_asks_is_asked_here(url: str, command: tuple[str, ...]) -> None:
+    crew = home.home_of(url)
+    crew.members.add(cashier)
+    run = begun(url, cashier, "pay", driven=False)
+    crew.submit(run, cashier.name)  # this process drives it, another one asks
+    with terminal(*command, run, env={"HEADWATER_JOURNAL": url}) as shown:
+        shown.wait_for("Allow it?")
+        shown.type("c\n")
+        shown.wait_for("Enter for")
+        shown.type("7\n")
+        assert shown.end() == 0
+        assert "Paid." in shown.text
+        assert "headwater runs approve" not in shown.text
+    events = in_journal(url, lambda log: stored(log, run))
+    (answer,) = [event for event in events if isinstance(event, ApprovalAnswered)]
+    assert (answer.arguments, answer.by) == ({"euros": 7}, "the user")
 
 
 def test_a_waiting_run_is_answered_and_driven_here(url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ from headwater import Agent, tool
 from headwater.errors import AlreadyAnswered, AnswerInvalid, IncompleteStream, UnknownQuestion, UsageError
 from headwater.events import Event
 from headwater.events.codec import decode, encode
+from headwater.events.questions import Question
 from headwater.journal.engines.executor import enter
 from headwater.journal.opening import open_journal
 from headwater.journal.run_log import Batch, Request, RunLog
@@ -66,6 +67,56 @@ def test_questions_are_answered_through_it(journal: str) -> None:
                 stream.approve(question.id, by="bob")
     assert stream.response == "It is done."
     assert not stream.steer("too late")
+
+
+def test_a_local_approver_answers_what_it_asks(journal: str) -> None:
+    asked: list[Question] = []
+
+    def decide(question: Question) -> bool:
+        asked.append(question)
+        return True
+
+    ref = payer(journal).start("Pay")
+    assert headwater.attach(ref.id, journal=journal, approver=decide).result_sync() == "It is done."
+    assert [(one.tool, one.arguments) for one in asked] == [("pay", {"cents": 5})]
+    asked.clear()
+    assert headwater.attach(ref.id, journal=journal, approver=decide).result_sync() == "It is done."
+    assert asked == []  # it was answered before
+
+
+def test_an_approver_that_fails_ends_the_reading_alone(journal: str) -> None:
+    def decide(question: Question) -> bool:
+        raise LookupError("Nobody is here.")
+
+    ref = payer(journal).start("Pay")
+    with pytest.raises(LookupError):
+        headwater.attach(ref.id, journal=journal, approver=decide).result_sync()
+    (question,) = ref.pending()
+    ref.deny(question.id)
+    assert ref.result_sync() == "It is done."
+
+
+def test_a_slower_approver_is_stopped_by_an_answer_from_elsewhere(journal: str) -> None:
+    async def main() -> None:
+        asked, stopped = asyncio.Event(), asyncio.Event()
+
+        async def decide(question: Question) -> bool:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                stopped.set()
+            raise AssertionError
+
+        ref = await payer(journal).start("Pay")
+        reading = asyncio.ensure_future(headwater.attach(ref.id, journal=journal, approver=decide).result())
+        await asked.wait()
+        (question,) = await ref.pending()
+        await ref.approve(question.id)
+        assert await reading == "It is done."
+        assert stopped.is_set()
+
+    asyncio.run(main())
 
 
 def test_it_is_cancelled_and_steered_and_never_parked(journal: str) -> None:

@@ -79,7 +79,8 @@ def attach(
     """A run of a journal or on a headwater server, from its beginning, as a stream with every face that a stream has.
 
     A run's id, as `agent.start` returns it, is looked for in the `journal` of that URL (None: HEADWATER_JOURNAL).
-    Leaving the stream cancels nothing; `cancel()` stops the run, wherever it is driven.
+    Leaving the stream cancels nothing; `cancel()` stops the run, wherever it is driven. Of the options it takes
+    `approver`.
 
     `url` is the run's address, `http://host/runs/ID`, under any prefix; the address of its events or of the page that
     shows it will do. `token` is sent as `Authorization: Bearer …`, `headers` as they are. A connection that breaks, or
@@ -93,6 +94,7 @@ def attach(
     if isinstance(url, str) and "://" not in url and (journal is not None or not url.startswith(("http:", "/"))):
         from headwater.durable.run_ref import attached
 
+        approver = validation.callback("approver", options.pop("approver", None))
         if given := next(
             (name for name, value in {"token": token, "headers": headers, **options}.items() if value), ""
         ):
@@ -100,7 +102,7 @@ def attach(
                 f"attach() takes no {given} with a run of a journal.",
                 hint="Watch its events instead: for event in attach(id).events().",
             )
-        return attached(url, journal)
+        return attached(url, journal, approver=approver)
     address = address_of(url)
     if not address.run:
         raise ConfigurationError(

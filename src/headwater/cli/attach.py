@@ -29,7 +29,8 @@ answer counts, wherever it is given. Ctrl-C detaches, and the server decides
 what happens to the run (on_disconnect). With --cancel, Ctrl-C stops it.
 
 The id of a run shows it from a journal (--journal, or HEADWATER_JOURNAL), as
-`headwater runs follow` does; it goes on without readers."""
+`headwater runs follow` does; it goes on without readers, and your answers
+reach it in its inbox."""
 EXAMPLES = """\
 examples:
   headwater attach http://localhost:8000/runs/run_2f6c

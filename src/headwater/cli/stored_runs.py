@@ -89,7 +89,11 @@ def described(info: RunInfo) -> str:
 
 
 def follow(asked: argparse.Namespace, name: str) -> int:
-    """Shows the run of the journal from its start, until it ends. Ctrl-C leaves it, or cancels it with --cancel."""
+    """Shows the run of the journal from its start, until it ends, and asks at the terminal what it asks.
+
+    Ctrl-C leaves it, or cancels it with --cancel.
+    """
+    from headwater.agents.terminal_asking import TerminalAsker, can_ask
     from headwater.cli.following import Following
     from headwater.cli.options import look_of
     from headwater.cli.output import JSONLines, Outlet, tell
@@ -101,11 +105,13 @@ def follow(asked: argparse.Namespace, name: str) -> int:
     ask_journal(url, lambda log: log.info(name))  # an unknown one is reported before anything is shown
     out = Outlet()
     watching: Any = JSONLines(out) if asked.json else Following(out, **look_of(asked))
-    stream = attached(name, url)
+    asker = TerminalAsker() if can_ask() else None
+    stream = attached(name, url, approver=asker)
     run = stream.claim()
-    run.watch(lambda event: tell_what_is_asked(event, name))
+    if asker is None:
+        run.watch(lambda event: tell_what_is_asked(event, name))
     try:
-        conduct(stream, out, watching, run=run, leave=run.abort)
+        conduct(stream, out, watching, asker, run=run, leave=run.abort)
     except KeyboardInterrupt:
         if asked.cancel:
             cancel_stored(url, name)

@@ -22,21 +22,26 @@ from headwater.journal.engines.executor import aside
 from headwater.journal.run_log import Page
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.from_log import DrivenElsewhere
+from headwater.runtime.people import Approver
 from headwater.tools import pool
 
 __all__ = ("Followed",)
 
 
 class Followed(DrivenElsewhere):
-    """The run with that id."""
+    """The run with that id. `approver` answers its questions, unless someone else is faster."""
 
-    def __init__(self, home: Home, id: str) -> None:
-        super().__init__(home)
+    def __init__(self, home: Home, id: str, approver: Approver | None = None) -> None:
+        super().__init__(home, approver)
         self.id = id
         self._home = home
         self._pages: AsyncIterator[Page] | None = None
+        self._behind = True
+        """Whether more is stored than was read: what was asked there may be answered by now."""
 
     async def _advance(self) -> list[Event]:
+        if not self._behind:
+            self._ask()
         if self._pages is None:
             log = await self._interruptible.wait(self._home.log())
             self._pages = log.tail(self.id)
@@ -47,9 +52,11 @@ class Followed(DrivenElsewhere):
             return self._ended()
         if page.reset and self.known:
             self.begin_anew()
+        self._behind = page.after < page.end - 1
         return [*page.events()]
 
     def _finished(self) -> None:
+        super()._finished()
         pages, self._pages = self._pages, None
         close = getattr(pages, "aclose", None)
         if close is not None:
@@ -58,9 +65,9 @@ class Followed(DrivenElsewhere):
 
     # --- messages to the run
 
-    def answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
-        """Puts the answer into the run's inbox. Raises AlreadyAnswered and RunEnded in sync code; see `_send`."""
-        self._send(lambda: say_answer(self._home, self.id, id, answer, kind))
+    async def answer_and_wait(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
+        """Puts the answer into the run's inbox. Raises AlreadyAnswered and RunEnded."""
+        await say_answer(self._home, self.id, id, answer, kind)
 
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stops the run, from any thread; its reader gets the end of the log. For errors see `_send`."""

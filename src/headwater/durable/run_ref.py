@@ -21,7 +21,7 @@ from headwater.readers.chunks import StreamChunk
 from headwater.readers.stream import AgentStream
 from headwater.runtime.ear import to_say
 from headwater.runtime.past import past_of
-from headwater.runtime.people import question_id
+from headwater.runtime.people import Approver, question_id
 
 __all__ = ("RunRef", "attached", "either")
 
@@ -36,8 +36,9 @@ def either(home: Home, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     return cast("T", make())
 
 
-def attached(id: str, journal: str | None = None) -> AgentStream[Any, Any]:
-    """Returns the run with that id as a stream. `journal` is its store's URL; None means HEADWATER_JOURNAL.
+def attached(id: str, journal: str | None = None, *, approver: Approver | None = None) -> AgentStream[Any, Any]:
+    """Returns the run with that id as a stream. `journal` is its store's URL; None means HEADWATER_JOURNAL. `approver`
+    answers what the run asks, unless someone else is faster.
 
     Raises ConfigurationError.
     """
@@ -48,7 +49,7 @@ def attached(id: str, journal: str | None = None) -> AgentStream[Any, Any]:
             hint='Pass it: attach(id, journal="sqlite:///runs.db"), or set HEADWATER_JOURNAL.',
         )
     home = home_of(url)
-    return AgentStream(lambda: Followed(home, id))
+    return AgentStream(lambda: Followed(home, id, approver))
 
 
 class RunRef(Generic[OutputT]):

@@ -2,12 +2,11 @@
 
 It is shown from the log alone: messages and answers sent here appear once the log has them. Leaving closes the
 connection and tells the server nothing, whose `on_disconnect` decides about the run; `cancel` stops it there. Owns the
-requests to the run and the local approver; `backends.remote` owns the connection.
+requests to the run; `backends.remote` owns the connection.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Literal
@@ -16,7 +15,6 @@ import msgspec
 
 from headwater.backends.remote.log import RemoteLog
 from headwater.errors import (
-    AlreadyAnswered,
     AnswerInvalid,
     ApprovalNeeded,
     Cancelled,
@@ -25,13 +23,13 @@ from headwater.errors import (
     RunEnded,
     UsageError,
 )
-from headwater.events import ApprovalAsked, Event, InputAsked, RunWaiting
+from headwater.events import Event, RunWaiting
 from headwater.events.messages import Message
-from headwater.events.questions import Answer, Question
+from headwater.events.questions import Answer
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.from_log import DrivenElsewhere
 from headwater.runtime.pausing import wakes
-from headwater.runtime.people import Approver, answer_of
+from headwater.runtime.people import Approver
 from headwater.runtime.sending import Blocking
 
 __all__ = ("Attached",)
@@ -63,18 +61,13 @@ class Attached(DrivenElsewhere):
         keep_log: bool = False,
         alone: bool = False,
     ) -> None:
-        super().__init__(blocking)
+        super().__init__(blocking, approver)
         self.id = remote.run
         self.wants_log = keep_log
-        self.approver = approver
         self._alone = alone and approver is None
         self._began_to_wait = False
         """Whether the run waits for people, and it was not asked yet who can answer."""
         self._remote = remote
-        self._to_ask: list[str] = []
-        self._given: set[str] = set()
-        """The questions that were answered here, by a call of `answer`."""
-        self._asking: dict[str, asyncio.Task[None]] = {}
         self._cancelled = self._cancel_told = False
 
     # --- reading
@@ -95,10 +88,8 @@ class Attached(DrivenElsewhere):
         return events
 
     def append(self, event: Event) -> Awaitable[Any] | None:
-        """Folds the event unchanged and notifies the watchers; its question may be answered from now on."""
+        """See DrivenElsewhere. Notes whether the run has begun to wait."""
         wait = super().append(event)
-        if isinstance(event, (ApprovalAsked, InputAsked)):
-            self._to_ask.append(event.approval if isinstance(event, ApprovalAsked) else event.input)
         if event.__class__ is RunWaiting and event.run == self.id:
             self._began_to_wait = True
         elif self._began_to_wait and wakes(event):
@@ -120,26 +111,11 @@ class Attached(DrivenElsewhere):
             )
 
     def _release(self) -> None:
+        super()._release()
         self._remote.abort()
-        for task in self._asking.values():
-            task.cancel()
 
     def _shut(self) -> None:
         self._remote.shut()
-
-    def _finished(self) -> None:
-        self._release()
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing is left on its loop: all requests have arrived, no approver is running."""
-        return super().settled and all(task.done() for task in self._asking.values())
-
-    async def settle(self) -> None:
-        """Waits until that is the case."""
-        await super().settle()
-        while left := [task for task in self._asking.values() if not task.done()]:
-            await asyncio.wait(left)
 
     # --- requests to the run
 
@@ -173,13 +149,8 @@ class Attached(DrivenElsewhere):
             return False
         return True
 
-    def answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
-        """Sends the answer to its server, in that one's format. In async code the reading raises a refusal."""
-        self._say(*_in_words(id, answer, kind))
-        self._given.add(id)
-
-    async def answer_and_wait(self, id: str, answer: Answer, kind: str) -> None:
-        """The same, waiting until the server has accepted it. Raises AnswerInvalid, AlreadyAnswered and RunEnded."""
+    async def answer_and_wait(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
+        """Sends the answer to the server, in its format. Raises AnswerInvalid, AlreadyAnswered and RunEnded."""
         await self._post(*_in_words(id, answer, kind))
 
     def park(self, *, now: bool = False) -> None:
@@ -195,35 +166,6 @@ class Attached(DrivenElsewhere):
 
     async def _post(self, action: str, body: Any) -> None:
         await self._remote.server.ask(self._remote.place(action), body, means=_MEANS[action])
-
-    # --- the local approver
-
-    def _ask(self) -> None:
-        """Runs the approver for new questions, and stops it for those that are not open any more."""
-        if not (self._to_ask or self._asking):
-            return
-        open_ = {question.id: question for question in self.open_questions}
-        for name, task in tuple(self._asking.items()):
-            if task.done():
-                del self._asking[name]
-            elif name not in open_:
-                task.cancel()
-        for name in self._to_ask:
-            if self.approver is not None and name in open_:
-                self._asking[name] = asyncio.ensure_future(self._answered_by(self.approver, open_[name]))
-        self._to_ask.clear()
-
-    async def _answered_by(self, approver: Approver, question: Question) -> None:
-        try:
-            answer = await answer_of(approver, question)
-            if question.id in self._given:
-                return  # the approver has answered
-            await self.answer_and_wait(question.id, answer, question.kind)
-        except (AlreadyAnswered, RunEnded) as late:
-            _logger.info("%s", late.message)
-        except Exception as error:
-            if not self.over:
-                self.task_failed(error)
 
 
 def _in_words(id: str, answer: Answer, kind: str) -> tuple[str, dict[str, Any]]:

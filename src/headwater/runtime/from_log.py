@@ -1,13 +1,14 @@
 """A run whose events come from an existing log, with their stamps: they are shown and folded, not created.
 
-Owns the handling of such events, and that leaving adds nothing to the log. A subclass provides the events, and sends
-answers to the process that drives the run.
+Owns the handling of such events, that leaving adds nothing to the log, and the local approver of a run that is driven
+elsewhere. A subclass provides the events, and sends answers to the process that drives the run.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from typing import Any, Literal
@@ -30,12 +31,14 @@ from headwater.events.questions import Answer, Question
 from headwater.events.tree import Tree
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.pausing import wakes
-from headwater.runtime.people import People, refuse_other_kind, unknown_question
+from headwater.runtime.people import Approver, People, answer_of, refuse_other_kind, unknown_question
 from headwater.runtime.place import Placed
 from headwater.runtime.run import Run
 from headwater.runtime.sending import Blocking, Sending
 
 __all__ = ("DrivenElsewhere", "FromLog")
+
+_logger = logging.getLogger("headwater.remote")
 
 
 class FromLog(Run):
@@ -143,14 +146,22 @@ class FromLog(Run):
 
 
 class DrivenElsewhere(FromLog):
-    """A run whose log grows while it is read: another process drives it, and its questions can be answered here."""
+    """A run whose log grows while it is read: another process drives it, and its questions can be answered here.
 
-    def __init__(self, blocking: Blocking) -> None:
+    `approver` answers them, unless someone else is faster.
+    """
+
+    def __init__(self, blocking: Blocking, approver: Approver | None = None) -> None:
         super().__init__()
+        self.approver = approver
         self.answered: dict[str, str] = {}
         """Who answered, by question id."""
         self._sending = Sending(blocking)
         self._people = PeopleElsewhere(self)
+        self._to_ask: list[str] = []
+        self._given: set[str] = set()
+        """The questions that were answered here, by a call of `answer`."""
+        self._asking: dict[str, asyncio.Task[None]] = {}
 
     @property
     def people(self) -> People:
@@ -158,13 +169,20 @@ class DrivenElsewhere(FromLog):
         return self._people
 
     def answer(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
-        """Sends the answer to an open question to the process that drives the run."""
+        """Sends the answer to an open question to the process that drives the run; for errors see `_send`."""
+        self._send(lambda: self.answer_and_wait(id, answer, kind))
+        self._given.add(id)
+
+    async def answer_and_wait(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
+        """The same, waiting until it is accepted. Raises AlreadyAnswered, RunEnded, and what is wrong with it."""
         raise NotImplementedError
 
     def begin_anew(self) -> None:
         """See FromLog."""
         super().begin_anew()
         self.answered.clear()
+        self._to_ask.clear()
+        self._given.clear()
         self.waiting = False
 
     def _send(self, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -179,17 +197,26 @@ class DrivenElsewhere(FromLog):
 
     @property
     def settled(self) -> bool:
-        """Whether everything that was said has arrived."""
-        return not self._sending.under_way
+        """Whether everything that was said has arrived, and no approver is running."""
+        return not self._sending.under_way and all(task.done() for task in self._asking.values())
 
     async def settle(self) -> None:
         """Waits until that is the case."""
-        while left := self._sending.under_way:
+        while left := [*self._sending.under_way, *(task for task in self._asking.values() if not task.done())]:
             await asyncio.wait(left)
 
+    def _release(self) -> None:
+        for task in self._asking.values():
+            task.cancel()
+
+    def _finished(self) -> None:
+        self._release()
+
     def append(self, event: Event) -> Awaitable[Any] | None:
-        """See FromLog. Records who answered, and whether the run waits for people."""
+        """See FromLog. Records who answered, whether the run waits for people, and what `ask` asks next."""
         wait = super().append(event)
+        if isinstance(event, (ApprovalAsked, InputAsked)):
+            self._to_ask.append(event.approval if isinstance(event, ApprovalAsked) else event.input)
         if event.__class__ is RunWaiting and event.run == self.id:
             self.waiting = True
         elif self.waiting and wakes(event):
@@ -208,6 +235,35 @@ class DrivenElsewhere(FromLog):
             if node.fold is not None:
                 found += node.fold.asked.open.values()
         return (Question.of(event) for event in sorted(found, key=lambda event: event.seq))
+
+    # --- the local approver
+
+    def _ask(self) -> None:
+        """Runs the approver for new questions, and stops it for those that are not open any more."""
+        if not (self._to_ask or self._asking):
+            return
+        open_ = {question.id: question for question in self.open_questions}
+        for name, task in tuple(self._asking.items()):
+            if task.done():
+                del self._asking[name]
+            elif name not in open_:
+                task.cancel()
+        for name in self._to_ask:
+            if self.approver is not None and name in open_:
+                self._asking[name] = asyncio.ensure_future(self._answered_by(self.approver, open_[name]))
+        self._to_ask.clear()
+
+    async def _answered_by(self, approver: Approver, question: Question) -> None:
+        try:
+            answer = await answer_of(approver, question)
+            if question.id in self._given:
+                return  # the approver has answered
+            await self.answer_and_wait(question.id, answer, question.kind)
+        except (AlreadyAnswered, RunEnded) as late:
+            _logger.info("%s", late.message)
+        except Exception as error:
+            if not self.over:
+                self.task_failed(error)
 
 
 class PeopleElsewhere(People):
