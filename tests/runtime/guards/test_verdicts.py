@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import pytest
 
-from headwater import Agent, Block, guard
-from headwater.backends.offline import ScriptedModel
+from headwater import Agent, Block, Replace, Retry, guard, tool
+from headwater.backends.offline import Call, ScriptedModel
 from headwater.errors import GuardBlocked
+from headwater.events import Event, GuardTripped, RunFailed, codec
 from headwater.runtime.guards.guard import Guard
 from headwater.runtime.guards.verdicts import blocked
+from headwater.testing import check_log
 from tests.support.virtual import run_virtual
 
 
@@ -14,6 +19,47 @@ def test_the_error_says_what_was_blocked_and_why() -> None:
     made = Guard(lambda text: None, name="keys")
     assert str(blocked(made, "input", "")) == "The guard 'keys' blocked the input."
     assert blocked(made, "output", "A key").message == "The guard 'keys' blocked the answer: A key."
+
+
+class Deny(Block, frozen=True):
+    """A program's own verdict."""
+
+
+class Mask(Replace, frozen=True):
+    """Another."""
+
+
+@pytest.mark.parametrize("on", ["output", "input", "arguments", "result"])
+@pytest.mark.parametrize(
+    ("verdict", "action"),
+    [
+        (Replace(None), "block"),  # type: ignore[arg-type]
+        (Block(5), "block"),  # type: ignore[arg-type]
+        (Retry(None), "block"),  # type: ignore[arg-type]
+        (Block("\ud800"), "block"),
+        (Deny("no"), "block"),
+        (Mask('{"a": "\ud800"}'), "replace"),
+    ],
+)
+def test_any_verdict_is_one_or_blocks(on: Any, verdict: Any, action: str) -> None:
+    """Whatever a guard returns, its run has a log that another process can read."""
+
+    @tool
+    async def look(a: str = "") -> str:
+        """Look."""
+        return "seen"
+
+    async def main() -> None:
+        log: list[Event] = []
+        model = ScriptedModel([[Call("look", {})], "Done."])
+        agent = Agent(model=model, tools=[look], guards=[guard(on=on)(lambda text: verdict)])
+        with contextlib.suppress(GuardBlocked):
+            await agent.run("Go.", on_event=log.append)
+        check_log([codec.decode(codec.encode(event)) for event in log])
+        assert {event.action for event in log if isinstance(event, GuardTripped)} == {action}
+        assert isinstance(log[-1], RunFailed) == (action == "block")
+
+    run_virtual(main())
 
 
 def test_a_guard_may_run_an_agent() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from headwater.errors import GuardBlocked
 from headwater.runtime.context import current_run
 from headwater.runtime.guards.guard import Block, Guard, GuardContext, On, Replace, Retry, Verdict
+from headwater.schema.well_formed import well_formed
 
 if TYPE_CHECKING:
     from headwater.runtime.run import Run
@@ -67,9 +68,19 @@ async def _awaited(run: Run, guard: Guard, said: Awaitable[Any]) -> Verdict:
 
 
 def _verdict(said: Any) -> Verdict:
-    if said is None or isinstance(said, (Block, Replace, Retry)):
-        return said
-    return Failed(f"The guard returned {type(said).__name__}, not None, Block, Replace or Retry.")
+    match said:
+        case None | Failed():
+            return said
+        case Replace(text=str(words)):
+            return Replace(well_formed(words))
+        case Retry(note=str(words)):
+            return Retry(well_formed(words))
+        case Block(note=str(words)):
+            return Block(well_formed(words))
+        case Replace() | Retry() | Block():
+            return Failed(f"The guard returned {type(said).__name__} of something that is not a string.")
+        case _:
+            return Failed(f"The guard returned {type(said).__name__}, not None, Block, Replace or Retry.")
 
 
 def blocked(guard: Guard, on: On, note: str) -> GuardBlocked:
