@@ -275,6 +275,31 @@ def test_reasoning_is_guarded_where_asked() -> None:
 # --- what else can happen
 
 
+@pytest.mark.parametrize("verdict", ["block", "replace"])
+def test_escapes_in_a_typed_answer_hide_nothing(verdict: str) -> None:
+    escaped = "".join(f"\\u{ord(char):04x}" for char in SECRET)
+
+    def judge(text: str) -> Any:
+        if SECRET not in text:
+            return None
+        return Block("A key.") if verdict == "block" else Replace(text.replace(SECRET, "[key]"))
+
+    async def main() -> None:
+        turn = Say([*f'{{"name": "Ann {escaped} Lee", "tags": ["a\\/b"]}}'])
+        agent = Agent(model=ScriptedModel([turn]), output_type=dict[str, Any], guards=[guard(hold=15)(judge)])
+        stream, seen = agent.run_stream("Go."), list[Any]()
+        try:
+            async for part in stream.partials():
+                seen.append(part)
+            assert verdict == "replace"
+        except GuardBlocked:
+            assert verdict == "block"
+        assert SECRET[:3] not in repr(seen)
+        assert verdict == "block" or stream.response.output == {"name": "Ann [key] Lee", "tags": ["a/b"]}
+
+    run_virtual(main())
+
+
 def test_restart_and_retry_with_held_text() -> None:
     broken = [pieces(*["fine "] * 3), Cut()]
     agent = scripted(broken, [pieces("Whole.")], guards=[no_keys])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -276,6 +278,52 @@ def test_reasoning_is_text_of_its_own() -> None:
     assert through.out[1:3] == [ReasoningDelta(step=1, part=0, text="[key]"), ReasoningEnded(step=1, part=0)]
 
 
+def test_refusals_and_texts_are_one_text() -> None:
+    events = [*part(0, SECRET[:6]), TextStarted(step=1, part=1, kind="refusal"), *part(1, SECRET[6:])[1:]]
+    through = Through(Gate(Guard(blocks)), blocks).feed(events)
+    assert through.blocked
+    assert through.out == []
+
+
+def test_citations_in_a_signature_are_checked() -> None:
+    signature = f'{{"id":"msg_1","content":{{"annotations":[{{"title":"{SECRET}"}}]}}}}'
+    events = part(0, "See there.", signature=signature)
+    assert Through(Gate(Guard(blocks)), blocks).feed(events).blocked
+    assert Through(Gate(Guard(masks)), masks).feed(events).out == part(0, "See there.")
+    opaque = part(0, "See there.", signature=SECRET)
+    assert Through(Gate(Guard(blocks)), blocks).feed(opaque).out == opaque
+
+
+# --- JSON
+
+ESCAPED = "".join(f"\\u{ord(char):04X}" for char in SECRET)
+
+
+@settings(max_examples=tries(100, 2000), deadline=None)
+@given(places, places, places, st.text(alphabet='ab/\\"\U0001f600', max_size=30))
+def test_escapes_hide_nothing_in_json(parts: Any, deltas: Any, batches: Any, before: str) -> None:
+    text = f'{{"a":{json.dumps(before)},"b":"{ESCAPED}"}}'
+    gate = Gate(Guard(blocks, hold=len(SECRET), every=5), json=True)
+    through = Through(gate, blocks).feed(*split(text, [], deltas, batches))
+    assert through.blocked
+    assert SECRET[:2] not in through.text
+    masked = Gate(Guard(masks, hold=len(SECRET), every=5), json=True)
+    through = Through(masked, masks).feed(*split(text, [], deltas, batches))
+    assert json.loads(through.text) == {"a": before, "b": "[key]"}
+
+
+def test_json_that_needs_no_other_spelling_is_unchanged() -> None:
+    events = part(0, '{"a": "x\\', 'n\\"', '"}', signature="s")
+    assert shape(Through(Gate(Guard(blocks), json=True), blocks).feed(events).out) == shape(events)
+    events = part(0, '{"a": "x\\', '/"}', signature="s")
+    assert Through(Gate(Guard(blocks), json=True), blocks).feed(events).text == '{"a": "x/"}'
+    assert Through(Gate(Guard(blocks)), blocks).feed(events).text == '{"a": "x\\/"}'
+
+
+def test_a_beginning_of_an_escape_is_not_lost() -> None:
+    assert Through(Gate(Guard(blocks), json=True), blocks).feed(part(0, "C:\\", "u00")).text == "C:\\u00"
+
+
 def test_an_empty_part_passes_with_what_follows() -> None:
     events = [TextStarted(step=1, part=0), TextEnded(step=1, part=0)]
     gate = Gate(Guard(blocks))
@@ -288,13 +336,13 @@ def test_an_empty_part_passes_with_what_follows() -> None:
 # --- calls
 
 
-def call(name: str, json: str, *pieces: str, arguments: Any = None) -> list[Event]:
+def call(name: str, written: str, *pieces: str, arguments: Any = None) -> list[Event]:
     end: Event = CallReady(step=1, call="c", name=name, arguments=arguments, signature="s", item_id="i")
     if arguments is None:
-        end = CallRejected(step=1, call="c", name=name, raw=json, error="no")
+        end = CallRejected(step=1, call="c", name=name, raw=written, error="no")
     return [
         CallStarted(step=1, call="c", name=name),
-        *(CallDelta(step=1, call="c", json=piece) for piece in pieces or (json,)),
+        *(CallDelta(step=1, call="c", json=piece) for piece in pieces or (written,)),
         end,
     ]
 
@@ -310,6 +358,26 @@ def test_arguments_are_checked_whole_and_unescaped() -> None:
     assert gate.tripped(through.checks[0], "block", "", 0).call == "c"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        f'{{"to": "{SECRET}", "to": "me"}}',  # the last of two counts
+        f'{{"to":"{SECRET}"}}',  # a server's final arguments differ
+    ],
+)
+def test_the_deltas_that_pass_are_those_of_the_arguments_that_were_checked(written: str) -> None:
+    events = call("send", written, written[:12], written[12:], arguments={"to": "me"})
+    signed = msgspec.structs.replace(
+        cast("CallReady", events[-1]), signature=json.dumps({"status": "completed", "arguments": written})
+    )
+    out = Through(Gate(Guard(blocks, on="arguments"), tools={"send"}), blocks).feed([*events[:-1], signed]).out
+    assert out == [
+        events[0],
+        CallDelta(step=1, call="c", json='{"to":"me"}'),
+        msgspec.structs.replace(signed, signature='{"status":"completed"}'),
+    ]
+
+
 def test_arguments_can_be_replaced_by_an_object() -> None:
     events = call("send", f'{{"to":"{SECRET}"}}', arguments={"to": SECRET})
     out = Through(Gate(Guard(masks, on="arguments"), tools={"send"}), masks).feed(events).out
@@ -323,6 +391,8 @@ def test_arguments_can_be_replaced_by_an_object() -> None:
 
 
 def test_invalid_arguments_are_checked_too() -> None:
+    for events in (call("send", SECRET), call("send", f'{{"to": "{ESCAPED}"')):
+        assert Through(Gate(Guard(blocks, on="arguments"), tools={"send"}), blocks).feed(events).blocked
     events = call("send", SECRET)
     assert Through(Gate(Guard(blocks, on="arguments"), tools={"send"}), blocks).feed(events).blocked
     out = Through(Gate(Guard(masks, on="arguments"), tools={"send"}), masks).feed(events).out

@@ -294,7 +294,8 @@ class GuardedAsking(Asking):
     def _begin(self) -> list[Event]:
         job = self._job
         names = {*job.tools, *job.client}
-        self._gates = [Gate(guard, tools=names, answer_tool=job.answer_tool) for guard in self._guards]
+        json = job.output is not None or job.shape is not None
+        self._gates = [Gate(guard, tools=names, answer_tool=job.answer_tool, json=json) for guard in self._guards]
         self._all_read = self._again = False
         self._arrived = 0
         self._last_error = None

@@ -1,9 +1,10 @@
 """Holds a model's output back until a guard has let it pass: events in, texts to check out, events out.
 
 Theory of operation. Events wait in one queue in their order, so nothing overtakes text that is held. A guarded text is
-one text per attempt and kind, whatever parts and deltas it arrives in. A check covers all of it that is new, and some
-of what came before (`overlap`); then all but the last characters (`hold`) are free. A call is checked when it is
-complete, other events with words in them (sources, files, provider items, warnings) when they arrive.
+one text per attempt, and its reasoning another, whatever parts and deltas they arrive in. A check covers all of it that
+is new, and some of what came before (`overlap`); then all but the last characters (`hold`) are free. A call is checked
+when it is complete, other events with words in them (sources, files, provider items, warnings) when they arrive. What
+was checked is what passes: a call's deltas are those of its final arguments, and JSON has one spelling (`json_text`).
 
 A replacement whose change reaches the end of the text so far may be half of a match: it is decided with what follows.
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, cast
 
 import msgspec
@@ -40,6 +41,8 @@ from headwater.events import (
 )
 from headwater.providers.decoder import parse_arguments
 from headwater.runtime.guards.guard import Guard, On
+from headwater.runtime.guards.json_text import JSONText, spelled_out
+from headwater.runtime.guards.words import without_arguments, words_of
 
 __all__ = ("Gate", "Subject")
 
@@ -68,18 +71,26 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 class Gate:
-    """Holds one attempt's output for one guard. `answer_tool` gives the answer, so its arguments are output."""
+    """Holds one attempt's output for one guard.
 
-    def __init__(self, guard: Guard, *, tools: Collection[str] = (), answer_tool: str = "") -> None:
+    `answer_tool` gives the answer, so its arguments are output; `json` says that the text is to be JSON.
+    """
+
+    def __init__(self, guard: Guard, *, tools: Collection[str] = (), answer_tool: str = "", json: bool = False) -> None:
         self.guard = guard
         self.ended = False
         """Whether the answer is complete."""
         self._tools = tools
         self._answer_tool = answer_tool
         self._queue: deque[Any] = deque()
-        self._streams: dict[str, _Stream] = {}
-        self._kinds: dict[int, str] = {}
+        self._streams: dict[On, _Stream] = {}
+        self._kinds: dict[int, On] = {}
         """The stream of each guarded part."""
+        self._json = json
+        self._spelled: dict[int, JSONText] = {}
+        """By part: its text, where that is JSON."""
+        self._rewritten: set[int] = set()
+        """The parts whose JSON is written otherwise than the model's."""
         self._calls: dict[str, _Call] = {}
         self._words: deque[_Words] = deque()
         """What is complete and waits for its check: calls, and events with words."""
@@ -207,11 +218,11 @@ class Gate:
         match event:
             case CallStarted():
                 self._logged.add(event.call)
-            case TextEnded() if event.part in self._replaced:
+            case TextEnded() if event.part in self._replaced or event.part in self._rewritten:
                 return TextEnded(step=event.step, part=event.part)
             case ReasoningEnded() if event.part in self._replaced:
                 return ReasoningEnded(step=event.step, part=event.part)
-            case SourceFound() if self._replaced and event.span is not None:
+            case SourceFound() if (self._replaced or self._rewritten) and event.span is not None:
                 return msgspec.structs.replace(event, span=None)
             case ProviderItemMade() if self._replaced:
                 return None
@@ -222,25 +233,41 @@ class Gate:
     # --- events
 
     def _started(self, event: TextStarted | ReasoningStarted) -> None:
-        kind = event.kind if isinstance(event, TextStarted) else "reasoning"
-        if ("reasoning" if kind == "reasoning" else "output") in self.guard.on:
-            self._kinds[event.part] = kind
+        on: On = "output" if isinstance(event, TextStarted) else "reasoning"
+        if on in self.guard.on:
+            self._kinds[event.part] = on
+            if on == "output" and self._json:
+                self._spelled[event.part] = JSONText()
         self._queue.append(event)
 
     def _delta(self, event: TextDelta | ReasoningDelta) -> None:
-        kind = self._kinds.get(event.part)
-        if kind is None:
+        on = self._kinds.get(event.part)
+        if on is None:
             self._queue.append(event)
-            return
-        stream = self._streams.get(kind)
-        if stream is None:
-            on: On = "reasoning" if kind == "reasoning" else "output"
-            stream = self._streams[kind] = _Stream(on, event.step, self.guard.overlap)
-        last = self._queue[-1] if self._queue else None
-        if isinstance(last, _Piece) and last.part == event.part:
-            stream.grow(last, event.text)
+        elif (spelled := self._spelled.get(event.part)) is None:
+            self._write(on, event.step, event.part, event.text)
         else:
-            self._queue.append(stream.add(event.part, event.text))
+            self._write(on, event.step, event.part, spelled.add(event.text))
+            if spelled.changed:
+                self._rewritten.add(event.part)
+
+    def _write(self, on: On, step: int, part: int, text: str) -> None:
+        if not text:
+            return
+        stream = self._streams.get(on)
+        if stream is None:
+            stream = self._streams[on] = _Stream(on, step, self.guard.overlap)
+        last = self._queue[-1] if self._queue else None
+        if isinstance(last, _Piece) and last.part == part:
+            stream.grow(last, text)
+        else:
+            self._queue.append(stream.add(part, text))
+
+    def _ended(self, event: TextEnded | ReasoningEnded) -> None:
+        if (spelled := self._spelled.pop(event.part, None)) is not None:
+            self._write("output", event.step, event.part, spelled.end())
+        words = words_of(event) if "output" in self.guard.on and event.signature else ()
+        self._check_words(event, "output", words)
 
     def _call_started(self, event: CallStarted) -> None:
         on: On | None = None
@@ -252,7 +279,7 @@ class Gate:
             self._queue.append(event)
             return
         if event.name not in self._tools:  # the model made the name up, so it is its words too
-            self._check_words(event, on, event.name)
+            self._check_words(event, on, (event.name,))
         else:
             self._queue.append(event)
         call = self._calls[event.call] = _Call(event, on)
@@ -272,14 +299,14 @@ class Gate:
             self._queue.append(event)
 
     def _other(self, event: SourceFound | FileMade | ProviderItemMade | Warned) -> None:
-        words = "\n".join(_words_of(event)) if "output" in self.guard.on else ""
-        if words:
-            self._check_words(event, "output", words)
-        else:
-            self._queue.append(event)
+        self._check_words(event, "output", words_of(event) if "output" in self.guard.on else ())
 
-    def _check_words(self, event: Event, on: On, words: str) -> None:
-        held = _Words(event, on, words)
+    def _check_words(self, event: Event, on: On, words: Iterable[str]) -> None:
+        """Holds the event until its words have passed, if it has any."""
+        if not (text := "\n".join(words)):
+            self._queue.append(event)
+            return
+        held = _Words(event, on, text)
         self._queue.append(held)
         self._words.append(held)
 
@@ -289,6 +316,8 @@ _HANDLERS: Final[dict[type[Event], Callable[[Gate, Any], None]]] = {
     ReasoningStarted: Gate._started,
     TextDelta: Gate._delta,
     ReasoningDelta: Gate._delta,
+    TextEnded: Gate._ended,
+    ReasoningEnded: Gate._ended,
     CallStarted: Gate._call_started,
     CallDelta: Gate._call_delta,
     CallReady: Gate._call_ended,
@@ -299,6 +328,7 @@ _HANDLERS: Final[dict[type[Event], Callable[[Gate, Any], None]]] = {
     Warned: Gate._other,
 }
 _STARTS: Final = (TextStarted, ReasoningStarted)
+_ENDS: Final = (TextEnded, ReasoningEnded)
 
 
 class _Piece:
@@ -463,11 +493,12 @@ class _Words:
         return Subject(text=self._text, on=self._on, what=self, step=step)
 
     def replace(self, text: str) -> bool:
-        """Leaves the event out: its words cannot be replaced one by one. Returns False if it cannot be left out."""
+        """Leaves the event out, or its signature: the words cannot be replaced one by one. Returns False if neither can
+        be left out."""
         event = self.events[0]
         if isinstance(event, CallStarted):
             return False
-        self.events = []
+        self.events = [msgspec.structs.replace(event, signature=None)] if isinstance(event, _ENDS) else []
         return True
 
 
@@ -483,10 +514,17 @@ class _Call(_Words):
 
     def end(self, event: CallReady | CallRejected) -> None:
         """The call is complete."""
-        self._end = event
-        self.events.append(event)
-        written = event.arguments if isinstance(event, CallReady) else event.raw
-        self._text = written if isinstance(written, str) else _encode(written).decode()
+        if isinstance(event, CallRejected):
+            self._text = spelled_out(event.raw)
+            event = msgspec.structs.replace(event, raw=self._text)
+        else:
+            written = event.arguments
+            self._text = written if isinstance(written, str) else _encode(written).decode()
+        self._end = msgspec.structs.replace(event, signature=without_arguments(event.signature))
+        said = "".join(delta.json for delta in cast("list[CallDelta]", self.events))
+        if said and said != self._text:  # spaces, escapes, or a key that comes twice, of which the last one counts
+            self.events = [CallDelta(step=event.step, call=event.call, json=self._text)]
+        self.events.append(self._end)
 
     def subject(self) -> Subject:
         """See `_Words`."""
@@ -546,34 +584,3 @@ def _last_end(text: str) -> int:
     for found in _SENTENCE_END.finditer(text):
         last = found.end()
     return last
-
-
-_NOT_WORDS: Final = frozenset({"encrypted_content", "data", "signature"})
-"""Fields that nobody can read: encrypted, or bytes as text."""
-
-
-def _words_of(event: Event) -> Iterator[str]:
-    """Returns the words in an event that a server wrote."""
-    match event:
-        case SourceFound():
-            yield from filter(None, (event.title, event.quote, event.url))
-        case FileMade():
-            yield from filter(None, (event.name, event.url))
-        case ProviderItemMade():
-            yield from _strings(event.item)
-        case Warned():
-            yield from filter(None, (event.message, event.hint))
-        case _:
-            pass
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for name, one in value.items():
-            if name not in _NOT_WORDS:
-                yield from _strings(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _strings(one)
