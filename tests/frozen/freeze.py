@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import random
 import sys
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from unittest.mock import patch
 import msgspec
 
 from headwater import Response, Results, RunFile, __version__
+from headwater.backends.jitter import seed
 from headwater.errors import HeadwaterError
 from headwater.events import Event, decode
 from headwater.events.codec import encode_messages
@@ -76,7 +76,7 @@ def main() -> int:
             patch.object(time, "time", lambda ticks=ticks: BEGUN + next(ticks) / 100),
             patch.object(time, "monotonic", lambda ticks=ticks: next(ticks) / 100),
         ):
-            random.seed(number)
+            seed(number)
             carried_out(declared, path)
         write_facts(path)
     old = Path(__file__).with_name("logs_0_1") / "answer_parts_and_leads.jsonl"

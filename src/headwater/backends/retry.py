@@ -15,6 +15,7 @@ import msgspec
 
 from headwater.backends import rate_limits
 from headwater.backends.interrupt import Interruptible
+from headwater.backends.jitter import jitter as random_jitter
 from headwater.backends.price_list import pricing_of
 from headwater.backends.timeouts import Timeouts, Watch
 from headwater.errors import (
@@ -159,7 +160,7 @@ class Asking:
         self._prices = prices
         self._meter = meter
         self._input: int | None = None
-        self._jitter = jitter or _random_jitter
+        self._jitter = jitter or random_jitter
         self._final = final
         self._exchange: Exchange | None = None
         self._tries = 0
@@ -458,12 +459,6 @@ class Asking:
             return seconds
         rate_limits.pause(quota, seconds, now=asyncio.get_running_loop().time())
         return seconds + rate_limits.spread(seconds, self._jitter())
-
-
-def _random_jitter() -> float:
-    import random
-
-    return random.random()
 
 
 def _name(backend: Backend) -> str:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from headwater.backends.jitter import jitter
 from headwater.errors import HeadwaterError, JournalUnavailable
 from headwater.journal.run_log import RunLog
 
@@ -40,7 +40,7 @@ async def tidy(log: RunLog) -> tuple[int, int]:
 async def keep_tidy(open: Callable[[], Awaitable[RunLog]]) -> None:
     """Runs such rounds forever. If the store does not answer, the next round does the work."""
     while True:
-        await asyncio.sleep(TIDY_SECONDS * random.uniform(1.0, 1.5))  # spread out processes that started together
+        await asyncio.sleep(TIDY_SECONDS * (1.0 + jitter() / 2))  # spread out processes that started together
         try:
             await tidy(await open())
         except JournalUnavailable:

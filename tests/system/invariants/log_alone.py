@@ -30,6 +30,7 @@ from typing import Any, Final
 import msgspec
 
 from headwater import AgentStream, Response, Results
+from headwater.backends.jitter import seed
 from headwater.errors import HeadwaterError
 from headwater.events import (
     ChildFinished,
@@ -180,7 +181,7 @@ def _choice(dice: random.Random, names: Sequence[str]) -> dict[str, Any]:
 
 def played(number: int) -> Played:
     """Carry out the play of that number, under a virtual clock."""
-    random.seed(number)  # retries wait for a random time
+    seed(number)  # retries wait for a random time
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         result, _ = run_virtual(_play(number))

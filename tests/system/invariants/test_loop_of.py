@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pytest
 
+from headwater.backends.jitter import seed
 from headwater.errors import HeadwaterError
 from headwater.events import (
     ApprovalAnswered,
@@ -119,7 +120,7 @@ async def _followed(number: int) -> _Followed:
 def test_the_loop_of_a_logged_run_is_in_the_state_of_the_live_one(part: int) -> None:
     compared = 0
     for number in range(part, RUNS, PARTS):
-        random.seed(number)
+        seed(number)
         followed, _ = run_virtual(_followed(number))
         assert followed.differ == [], f"run {number}"
         compared += followed.compared

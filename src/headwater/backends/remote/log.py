@@ -9,13 +9,13 @@ Owns the connection, the idle clock and the limit on reconnecting. It must never
 from __future__ import annotations
 
 import asyncio
-import random
 from array import array
 from typing import Any, Final, NoReturn
 
 import msgspec
 
 from headwater.backends.base import Reply
+from headwater.backends.jitter import jitter
 from headwater.backends.remote.server import RemoteServer
 from headwater.errors import (
     ConnectionFailed,
@@ -188,7 +188,7 @@ class RemoteLog:
         silent = loop.time() - self._good_at
         if silent >= self._patience:
             self._give_up(error)
-        delay = min(MAX_DELAY, FIRST_DELAY * 2.0**self._tries) * random.uniform(0.5, 1.0)
+        delay = min(MAX_DELAY, FIRST_DELAY * 2.0**self._tries) * (0.5 + jitter() / 2)
         if isinstance(error, ProviderError) and error.retry_after is not None:
             delay = max(delay, min(error.retry_after, MAX_RETRY_AFTER))
         self._tries = min(self._tries + 1, 30)
