@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import bisect
+import itertools
 import json
 import re
 import subprocess
@@ -277,9 +279,17 @@ def test_random_cuts(seed: int) -> None:
 
         chance = random.Random(seed)
 
+        furthest = stuck = 0
+
         def cut(served: int, events: list[bytes]) -> int | None:
-            whole = sum(map(len, events))
-            return None if chance.random() < 0.2 else max(chance.randint(0, whole), len(events[0]))
+            nonlocal furthest, stuck
+            ends = [*itertools.accumulate(map(len, events))]
+            size = max(chance.randint(0, ends[-1]), len(events[0]))
+            reached = len(ANSWER) - len(events) + bisect.bisect_right(ends, size)
+            stuck = 0 if reached > furthest else stuck + 1
+            furthest = max(furthest, reached)
+            # Without a new event it is given up after so many connections.
+            return None if chance.random() < 0.2 or stuck == background.TRIES else size
 
         async with served(Provider(cut, repeats=chance.random() < 0.5)) as url:
             assert said(await log_of(agent_of(url))) == WHOLE
