@@ -15,7 +15,7 @@ from tests.cli.commands import command, headwater, terminal, without
 from tests.cli.test_options import STAND_IN
 from tests.system.docs.fake_openai import ANSWER, fake_openai
 
-pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+pytestmark = pytest.mark.interpreters
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

@@ -12,7 +12,7 @@ from headwater.backends.offline import OfflineModel
 from headwater.cli.demo import RATE, _speed, make_agent
 from tests.cli.commands import headwater, terminal
 
-pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+pytestmark = pytest.mark.interpreters
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
 

@@ -15,7 +15,7 @@ from tests.support.members import paced, speaker
 from tests.support.served import Served
 from tests.support.served_apart import served_apart
 
-pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+pytestmark = pytest.mark.interpreters
 
 TOKEN = "a-token-that-nobody-guesses-0123456789"
 

@@ -14,7 +14,7 @@ from headwater.readers.run_file import RunFile
 from tests.cli.asking import MAIL
 from tests.cli.commands import headwater, terminal
 
-pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+pytestmark = pytest.mark.interpreters
 
 
 @pytest.fixture

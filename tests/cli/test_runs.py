@@ -14,7 +14,7 @@ from headwater.errors import ApprovalNeeded, HeadwaterError
 from headwater.terminal.summary import dollars
 from tests.cli.commands import headwater, terminal
 
-pytestmark = pytest.mark.long  # there each command has an interpreter of its own
+pytestmark = pytest.mark.interpreters
 
 
 @tool

@@ -24,12 +24,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from tests.support.effort import LONG
+from tests.support.effort import WHOLE
 from tests.support.paths import ROOT
 
 __all__ = ("Forked", "fork", "run")
 
-FORKS: Final = hasattr(os, "fork") and not LONG
+FORKS: Final = hasattr(os, "fork") and not WHOLE
 _OF_PYTHON: Final = ("PYTHON", "LANG", "LC_", "COVERAGE_")
 """How the variables begin that an interpreter reads once, when it starts."""
 

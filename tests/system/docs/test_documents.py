@@ -66,14 +66,14 @@ def agents_url() -> Iterator[str]:
         yield server.url
 
 
-@pytest.mark.long  # there each program has an interpreter of its own
+@pytest.mark.interpreters
 @pytest.mark.parametrize("source", [pytest.param(source, id=place) for place, source in _blocks()])
 def test_every_example_runs(source: str, base_url: str, agents_url: str, tmp_path: Path) -> None:
     source = source.replace("http://localhost:8000", agents_url)
     run_program(source, base_url=base_url, folder=tmp_path, leaves_open=bool(_frameworks(source)))
 
 
-@pytest.mark.long  # there each program has an interpreter of its own
+@pytest.mark.interpreters
 @pytest.mark.parametrize("guide", ["from-swarms.md", "from-cogent.md"])
 def test_the_examples_of_other_libraries_run_with_their_own_model_too(
     guide: str, base_url: str, tmp_path: Path
@@ -87,7 +87,7 @@ def test_the_examples_of_other_libraries_run_with_their_own_model_too(
     assert "offline model" not in output
 
 
-@pytest.mark.long  # there each program has an interpreter of its own
+@pytest.mark.interpreters
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_every_program_in_examples_runs_and_prints_something(path: Path, base_url: str, tmp_path: Path) -> None:
     source, opens = path.read_text(encoding="utf-8"), bool(_frameworks(path.read_text(encoding="utf-8")))
