@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import Any
 
@@ -58,6 +59,35 @@ def test_any_verdict_is_one_or_blocks(on: Any, verdict: Any, action: str) -> Non
         check_log([codec.decode(codec.encode(event)) for event in log])
         assert {event.action for event in log if isinstance(event, GuardTripped)} == {action}
         assert isinstance(log[-1], RunFailed) == (action == "block")
+
+    run_virtual(main())
+
+
+@pytest.mark.parametrize("on", ["output", "input", "arguments", "result"])
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_guard_that_is_cancelled_blocks(on: Any, waits: bool) -> None:
+    """By other code; what it checks did not pass, and its run was not cancelled."""
+
+    def stops(text: str) -> None:
+        raise asyncio.CancelledError
+
+    async def waits_for_others(text: str) -> None:
+        others = asyncio.ensure_future(asyncio.sleep(5))
+        asyncio.get_running_loop().call_later(1, others.cancel)
+        await others
+
+    @tool
+    async def look() -> str:
+        """Look."""
+        return "seen"
+
+    async def main() -> None:
+        log: list[Event] = []
+        model = ScriptedModel([[Call("look", {})], "Done."])
+        agent = Agent(model=model, tools=[look], guards=[guard(on=on)(waits_for_others if waits else stops)])
+        with pytest.raises(GuardBlocked, match="cancelled"):
+            await agent.run("Go.", on_event=log.append)
+        check_log(log)
 
     run_virtual(main())
 

@@ -36,7 +36,7 @@ from headwater.events.messages import Message, utf8_size
 from headwater.events.spending import at_least
 from headwater.runtime.guards.gate import Gate, Subject
 from headwater.runtime.guards.guard import Block, GuardContext, On, Replace, Retry, Verdict
-from headwater.runtime.guards.verdicts import WITHHELD, ask, blocked, judge
+from headwater.runtime.guards.verdicts import CANCELLED, WITHHELD, ask, blocked, judge
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend, Exchange
@@ -228,7 +228,7 @@ class GuardedAsking(Asking):
         assert check is not None
         assert checked is not None
         self._check = self._checked = None
-        verdict = Block("The guard was cancelled.") if check.cancelled() else check.result()
+        verdict = CANCELLED if check.cancelled() else check.result()
         self._apply(*checked, verdict)
 
     def _judge(self, gate: Gate, subject: Subject) -> None:

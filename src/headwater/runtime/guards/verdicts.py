@@ -18,7 +18,7 @@ from headwater.schema.well_formed import well_formed
 if TYPE_CHECKING:
     from headwater.runtime.run import Run
 
-__all__ = ("WITHHELD", "ask", "blocked", "judge")
+__all__ = ("CANCELLED", "WITHHELD", "ask", "blocked", "judge")
 
 WITHHELD: Final = "[Withheld by the guard {}.]"
 """What stands in the place of a text that a guard has blocked."""
@@ -36,11 +36,17 @@ class Failed(Block, frozen=True):
     """The verdict of a guard that did not give one."""
 
 
+CANCELLED: Final = Failed("The guard was cancelled.")
+"""The verdict of a guard whose own work was cancelled, and not its run."""
+
+
 def ask(run: Run, guard: Guard, text: str, about: GuardContext) -> Verdict | Awaitable[Verdict]:
     """Calls the guard; returns its verdict, or an awaitable of it if the guard is async."""
     token = current_run.set(run)
     try:
         said = guard(text, about)
+    except asyncio.CancelledError:
+        return CANCELLED
     except Exception as error:
         return Failed(f"The guard raised {type(error).__name__}.")
     finally:
@@ -56,11 +62,17 @@ async def judge(run: Run, guard: Guard, text: str, about: GuardContext) -> Verdi
 
 async def _awaited(run: Run, guard: Guard, said: Awaitable[Any]) -> Verdict:
     token = current_run.set(run)
+    task = asyncio.current_task()
+    cancels = task.cancelling() if task is not None else 0
     try:
         async with asyncio.timeout(guard.timeout):
             return _verdict(await said)
     except TimeoutError:
         return Failed(f"The guard gave no verdict within {guard.timeout:g} s." if guard.timeout else "It timed out.")
+    except asyncio.CancelledError:
+        if task is None or task.cancelling() > cancels:
+            raise
+        return CANCELLED  # by other code: a group that it waited for, or itself
     except Exception as error:
         return Failed(f"The guard raised {type(error).__name__}.")
     finally:
