@@ -264,7 +264,7 @@ class GuardedAsking(Asking):
         note, again = verdict.note, isinstance(verdict, Retry)
         shown = self._fold.visible or any(isinstance(event, _SHOWS) for event in self._out)
         if again and shown and not self._may_retry:
-            again, note = False, f"{note} (It cannot ask again after text was shown without may_retry=True.)"
+            again, note = False, f"{note} (It needs may_retry=True: some of the answer was shown.)"
         elif again and len(self._notes) >= limit:
             again, note = False, f"{note} (The model was asked again {limit} times.)"
         if again:
