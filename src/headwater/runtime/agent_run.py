@@ -136,7 +136,7 @@ class AgentRun(Hearing):
         if self.unguarded is not None:
             from headwater.runtime.guards.input import check_input
 
-            warned = [*warned, *await self._interruptible.wait(check_input(self, job))]
+            warned = [*warned, *await self._interruptible.wait(check_input(self, job, self._history))]
         if self.refusal is not None:
             self._next = AgentRun._refuse
             return [self._started(), *warned]

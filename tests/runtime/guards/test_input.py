@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from headwater import Agent, Block, GuardContext, Message, Replace, guard
+from headwater import Agent, Block, GuardContext, Message, Replace, Retry, ToolCall, ToolResult, guard
 from headwater.backends.offline import ScriptedModel, Wait
 from headwater.errors import GuardBlocked
-from headwater.events import Event, MessageReceived, RunStarted, codec
+from headwater.events import Event, GuardTripped, MessageReceived, RunStarted, codec
 from headwater.runtime.guards.input import UNCHECKED
 from headwater.testing import check_log
 from tests.support.streams import log_of, scripted, types_of
@@ -33,8 +34,10 @@ def leaks(log: list[Event]) -> list[str]:
     return [event.type for event in log if SECRET in codec.encode(event).decode()]
 
 
-async def ended(agent: Agent[Any, Any], task: Any) -> tuple[list[Event], BaseException | None]:
-    stream, log = agent.run_stream(task), list[Event]()
+async def ended(
+    agent: Agent[Any, Any], task: Any, history: Sequence[Message] = ()
+) -> tuple[list[Event], BaseException | None]:
+    stream, log = agent.run_stream(task, history=history), list[Event]()
     try:
         async for event in stream.events():
             log.append(event)
@@ -73,6 +76,37 @@ def test_all_messages_of_the_input_are_checked() -> None:
     log, error = run_virtual(ended(scripted("Hello.", guards=[no_keys]), given))[0]
     assert isinstance(error, GuardBlocked)
     assert leaks(log) == []
+
+
+@pytest.mark.parametrize("verdict", ["block", "replace", "retry"])
+def test_results_of_the_clients_tools_are_results(verdict: str) -> None:
+    @guard(on="result")
+    async def judge(text: str, ctx: GuardContext) -> Any:
+        assert (ctx.on, ctx.tool, ctx.arguments, ctx.step) == ("result", "pick", {"of": 2}, None)
+        await asyncio.sleep(1)
+        if SECRET not in text:
+            return None
+        if verdict == "replace":
+            return Replace(text.replace(SECRET, "[key]"))
+        return Block("A key.") if verdict == "block" else Retry("It cannot be shown.")
+
+    call = ToolCall(id="a", name="pick", arguments={"of": 2}, by="client")
+    asked = [Message.user("Pick."), Message(role="assistant", content=(call,))]
+    answered = Message.tool(ToolResult(id="a", name="", content=f"It is {SECRET}."))
+    agent = scripted("Done.", guards=[judge])
+    for history, given in (((), [*asked, answered]), (asked, [answered])):
+        log, error = run_virtual(ended(agent, given, history=history))[0]
+        assert leaks(log) == []
+        assert isinstance(error, GuardBlocked) == (verdict == "block")
+        assert [event.action for event in log if isinstance(event, GuardTripped)] == [verdict]
+        started = log[0]
+        assert isinstance(started, RunStarted)
+        result = started.input[-1].content[0]
+        assert isinstance(result, ToolResult)
+        words = {"block": "Withheld", "replace": "It is [key].", "retry": "It cannot be shown."}[verdict]
+        assert words in str(result.content)
+        assert (result.id, result.error) == ("a", verdict == "retry")
+        agent = scripted("Done.", guards=[judge])
 
 
 @pytest.mark.parametrize("when", [None, 0.5])

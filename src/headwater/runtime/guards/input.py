@@ -1,5 +1,7 @@
 """The input of a run with guards: its task and later messages, which no event has before they have passed.
 
+The task may begin with the results of tools that the client ran, which are checked as results.
+
 Owns what stands in the log in place of an input that was blocked, or that nobody has checked yet.
 """
 
@@ -11,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from headwater.events import Event, GuardTripped
-from headwater.events.messages import Message, Text
+from headwater.events.messages import AnyPart, Message, Text, ToolCall, ToolResult
 from headwater.runtime.guards.guard import GuardContext, Replace
+from headwater.runtime.guards.results import guarded_outcome
 from headwater.runtime.guards.verdicts import WITHHELD, blocked, judge
+from headwater.tools.outcome import ToolOutcome
 
 if TYPE_CHECKING:
     from headwater.runtime.ear import Ear
@@ -29,14 +33,18 @@ UNCHECKED: Final = "[Withheld: the run ended before its guards had let it pass.]
 def withhold_input(run: Hearing) -> None:
     """Puts the input of a new run aside, if a guard has to let it pass first."""
     job = run.job
-    if job.guards_of("input"):
+    results = any(isinstance(part, ToolResult) for message in job.input for part in message.content)
+    if job.guards_of("input") or (results and job.guards_of("result")):
         run.unguarded = job
         run.job = msgspec.structs.replace(job, input=_in_place_of(job.input, UNCHECKED))
 
 
-async def check_input(run: Hearing, job: Job) -> list[Event]:
-    """Gives the run the input of its job as it passes, and returns what the log is told of it."""
+async def check_input(run: Hearing, job: Job, history: Sequence[Message]) -> list[Event]:
+    """Gives the run the input of its job as it passes, and returns what the log is told of it; `history` is before."""
     given, told = await _passed(run, job, job.input)
+    if run.refusal is None:
+        given, more = await _results_passed(run, job, history, given)
+        told += more
     run.job, run.unguarded = msgspec.structs.replace(job, input=given), None
     return told
 
@@ -76,8 +84,42 @@ async def _passed(run: Hearing, job: Job, messages: Sequence[Message]) -> tuple[
     return given, told
 
 
+async def _results_passed(
+    run: Hearing, job: Job, history: Sequence[Message], messages: tuple[Message, ...]
+) -> tuple[tuple[Message, ...], list[Event]]:
+    """Returns the messages with the results in them as they passed, and what the log is told; as `_passed`."""
+    told: list[Event] = []
+    guards = job.guards_of("result")
+    if not guards:
+        return messages, told
+    calls = {call.id: call for message in (*history, *messages) for call in message.tool_calls}
+    given: list[Message] = []
+    for message in messages:
+        parts: list[AnyPart] = []
+        for part in message.content:
+            if not isinstance(part, ToolResult):
+                parts.append(part)
+                continue
+            before = ToolOutcome(result=part.content, error=str(part.content) if part.error else None)
+            call = calls.get(part.id) or ToolCall(id=part.id, name=part.name, arguments={})
+            after, tripped, error = await guarded_outcome(run, guards, before, call=call, context=job.context)
+            told += tripped
+            if error is not None:
+                run.refusal = error
+                return _in_place_of(messages, WITHHELD.format(error.guard)), told
+            if after is not before:
+                part = msgspec.structs.replace(part, content=after.result, error=after.error is not None)
+            parts.append(part)
+        given.append(msgspec.structs.replace(message, content=tuple(parts)))
+    return tuple(given), told
+
+
 def _in_place_of(messages: Sequence[Message], words: str) -> tuple[Message, ...]:
-    return tuple(msgspec.structs.replace(one, content=(Text(text=words),)) for one in messages)
+    def withheld(message: Message) -> tuple[AnyPart, ...]:
+        results = [part for part in message.content if isinstance(part, ToolResult)]
+        return tuple(msgspec.structs.replace(part, content=words) for part in results) or (Text(text=words),)
+
+    return tuple(msgspec.structs.replace(one, content=withheld(one)) for one in messages)
 
 
 def _with_text(message: Message, text: str) -> Message:

@@ -19,9 +19,19 @@ __all__ = ("guarded_outcome",)
 
 
 async def guarded_outcome(
-    run: Run, guards: Iterable[Guard], outcome: ToolOutcome, *, step: int, key: str, call: ToolCall, context: Any
+    run: Run,
+    guards: Iterable[Guard],
+    outcome: ToolOutcome,
+    *,
+    call: ToolCall,
+    context: Any,
+    step: int | None = None,
+    key: str | None = None,
 ) -> tuple[ToolOutcome, list[Event], GuardBlocked | None]:
-    """Returns a tool's outcome as it passed, what the log is told, and the error if a guard blocked it."""
+    """Returns a tool's outcome as it passed, what the log is told, and the error if a guard blocked it.
+
+    `step` and `key` are those of a call in this run.
+    """
     told: list[Event] = []
     for guard in guards:
         if not (text := _text_of(outcome)):
