@@ -10,13 +10,21 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent, Timeouts, ToolContext, tool
+from headwater import Agent, AgentStream, Block, Timeouts, ToolContext, guard, tool
 from headwater.backends.offline import Call, Cut, Finish, Say, ScriptedModel, Think, Wait
-from headwater.errors import IncompleteStream, MaxStepsReached, ToolCallInvalid, ToolFailed
+from headwater.errors import (
+    GuardBlocked,
+    HeadwaterError,
+    IncompleteStream,
+    MaxStepsReached,
+    ToolCallInvalid,
+    ToolFailed,
+)
 from headwater.events import (
     ChildFinished,
     ChildStarted,
     Event,
+    RunFailed,
     RunStarted,
     TextDelta,
     ToolFinished,
@@ -574,6 +582,63 @@ def test_what_a_tool_raises_may_end_the_run(how: str) -> None:
     with pytest.raises(KeyError):
         agent.run_sync("Go.", on_event=log.append)
     check_log(log)
+
+
+@tool
+async def _slow() -> str:
+    """Take a while."""
+    await asyncio.sleep(3600)
+    return "late"
+
+
+@tool
+async def _lost(n: int) -> str:
+    """Look it up."""
+    return _broken(n)
+
+
+async def _read(stream: AgentStream[Any, Any], into: list[Event]) -> None:
+    async for event in stream.events():
+        into.append(event)  # noqa: PERF401  # kept also when the reading fails
+
+
+@guard(on="result")
+def _no_one(text: str) -> Block | None:
+    """Let it not pass."""
+    return Block("It says one.") if "one" in text else None
+
+
+@pytest.mark.parametrize("why", ["tool", "guard"])
+def test_a_run_that_a_tool_ends_fails_also_if_its_log_stops_before(why: str) -> None:
+    requests: list[Request] = []
+
+    def answer(request: Request) -> Any:
+        requests.append(request)
+        return [Call("_lost", {"n": 2 if why == "tool" else 1}), Call("_slow")]
+
+    def made() -> Agent[Any, Any]:
+        tools, guards = [_lost, _slow], [_no_one] if why == "guard" else []
+        return Agent(name="a", model=ScriptedModel(answer), tools=tools, tool_errors="raise", guards=guards)
+
+    async def main() -> None:
+        log: list[Event] = []
+        with pytest.raises(KeyError if why == "tool" else GuardBlocked):
+            await made().arun("Go.", on_event=log.append)
+        end = log[-1]
+        assert isinstance(end, RunFailed)
+        (at,) = [at for at, event in enumerate(log) if isinstance(event, ToolFinished) and event.failure is not None]
+        assert at + 1 < len(log)
+        requests.clear()
+        for stop in range(at + 1, len(log)):
+            new: list[Event] = []
+            with pytest.raises(HeadwaterError):
+                await _read(made().resume(log[:stop]), new)
+            check_log([*log[:stop], *new])
+            assert isinstance(new[-1], RunFailed)
+            assert new[-1].error == end.error
+        assert requests == []
+
+    run_virtual(main())
 
 
 def test_a_tool_can_be_exempt_from_raise() -> None:

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 
 import msgspec
 
+from headwater.events.error_info import ErrorInfo
 from headwater.events.event import Event
 from headwater.events.messages import AnyPart
 
@@ -61,6 +62,8 @@ class ToolFinished(Event, frozen=True, gc=False, tag="tool.finished"):
     """The original length of the result, in characters, if it was truncated to the limit."""
     invalid: bool = False
     """Whether the call did not fit the tool, which therefore did not run: the model's mistake."""
+    failure: ErrorInfo | None = None
+    """The error with which the run ends because of this call; None: the model is told the result."""
 
 
 class ApprovalAsked(Event, frozen=True, gc=False, tag="approval.asked"):

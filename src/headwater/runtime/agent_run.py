@@ -196,6 +196,8 @@ class AgentRun(Hearing):
         self._system = await _instructions(self)
         if loop.state is State.READY:
             return self._do(Signal.BEGIN)
+        if standing.fatal is not None:
+            raise standing.fatal.exception()
         if standing.failure is not None:
             return _go_on_from_failure(self, standing.failure.exception())
         listed = await self._list_tools() if self.job.toolboxes and loop.state is not State.FOLLOWING else []

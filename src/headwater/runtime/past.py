@@ -294,6 +294,11 @@ class Standing:
         return self.failed.error if self.failed is not None and self.failed.then == "raise" else None
 
     @property
+    def fatal(self) -> ErrorInfo | None:
+        """Returns the error that the run has to fail with: a tool of the step ended it."""
+        return next((end.failure for end in self.finished if end.failure is not None), None)
+
+    @property
     def cause(self) -> Literal["first", "retry", "fallback", "restart", "resume", "guard"]:
         """Returns the cause of the step's next attempt."""
         if self.failed is None or self.failed.then == "raise":

@@ -30,6 +30,7 @@ from headwater.errors import (
 from headwater.events import (
     ApprovalAnswered,
     ApprovalAsked,
+    ErrorInfo,
     Event,
     InputAsked,
     RunCancelled,
@@ -405,6 +406,7 @@ class ToolCalls:
         self._at_work.discard(key)
         if outcome.invalid and call.name == self.job.answer_tool:
             self.problem = outcome.error or ""
+        failure = refusal if refusal is not None or tool is None else _failure(self, tool, outcome)
         self.run.mux.put(
             [
                 *self.run.end_lost(key),
@@ -418,13 +420,13 @@ class ToolCalls:
                     duration=time.monotonic() - begun,
                     truncated_from=outcome.truncated_from,
                     invalid=outcome.invalid,
+                    failure=ErrorInfo.of(failure) if failure is not None else None,
                 ),
             ]
         )
-        if refusal is not None:
-            raise refusal
-        if tool is not None:
-            _look_at(self, tool, outcome)
+        if failure is not None:
+            raise failure
+        _report(self, call.name, outcome)
 
     async def _carried_out(self, tool: Offered, work: _Work) -> ToolOutcome:
         """Returns the call's outcome, also if the tool cancelled its own task."""
@@ -564,14 +566,22 @@ class _Work:
         return ToolOutcome(result=run.response().text)
 
 
-def _look_at(calls: ToolCalls, tool: Offered, outcome: ToolOutcome) -> None:
-    """Logs a tool's exception, which only the model would see otherwise; raises it if so configured."""
+def _bug(outcome: ToolOutcome) -> BaseException | None:
+    """The tool's exception; a person who does not answer is not a bug in the tool."""
     error = outcome.exception
-    if error is None or outcome.invalid or isinstance(error, Declined):
-        return  # a person who does not answer is not a bug in the tool
-    if (tool.on_error or calls.job.tool_errors) == "raise":
-        raise error
-    what = f"The tool {tool.name}"
+    return None if outcome.invalid or isinstance(error, Declined) else error
+
+
+def _failure(calls: ToolCalls, tool: Offered, outcome: ToolOutcome) -> BaseException | None:
+    """The tool's exception if it ends the run."""
+    return _bug(outcome) if (tool.on_error or calls.job.tool_errors) == "raise" else None
+
+
+def _report(calls: ToolCalls, name: str, outcome: ToolOutcome) -> None:
+    """Logs a tool's exception, which only the model would see otherwise."""
+    if (error := _bug(outcome)) is None:
+        return
+    what = f"The tool {name}"
     quiet = calls.job.quiet or calls.run.shows_tools
     report(_logger, logging.WARNING, what, error, "the model was told, and the run continues", quiet=quiet)
 
