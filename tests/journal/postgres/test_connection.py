@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from headwater.errors import ConfigurationError, JournalUnavailable
+from headwater.journal.postgres import connection as postgres_connection
 from headwater.journal.postgres.connection import Connection, Database, connect
 from tests.journal.postgres.databases import name_of, shared, through_pgbouncer
 from tests.support.postgres import running_postgres
@@ -57,6 +58,35 @@ def test_behind_a_pooler_nothing_is_prepared() -> None:
         assert pooled.prepare_threshold is None
         await direct.close()
         await pooled.close()
+
+    asyncio.run(main())
+
+
+def test_a_statement_is_planned_once_for_all_arrays_and_after_a_while_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PostgreSQL would plan a statement with an array each time, which takes longer than running it."""
+
+    async def main() -> None:
+        connection = Connection(running_postgres().database())
+
+        async def prepared(db: Database) -> None:
+            await db.execute("create table kept(no int primary key)")
+            await db.execute("vacuum kept")
+            await db.execute("prepare asked(int[]) as select * from unnest($1) as a(no) join kept using (no)")
+            await db.execute("execute asked('{1}')")
+
+        async def filled(db: Database) -> None:
+            await db.execute("insert into kept select generate_series(1, 10000)")
+
+        async def plan(db: Database) -> str:
+            rows = await (await db.execute("explain execute asked('{1,2}')")).fetchall()
+            return "\n".join(str(row) for (row,) in rows)
+
+        await connection.do(prepared)
+        await connection.do(filled)
+        assert "Index Cond: (no = a.no)" not in await connection.do(plan)
+        monkeypatch.setattr(postgres_connection, "PLANNED_FOR", -1.0)
+        assert "Index Cond: (no = a.no)" in await connection.do(plan)
+        await connection.close()
 
     asyncio.run(main())
 

@@ -7,7 +7,8 @@ every job must be idempotent.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
 
 import psycopg
@@ -37,8 +38,20 @@ WRONG: Final = (
 """Errors that a retry does not fix."""
 
 
-async def connect(url: str, *, patience: float = PATIENCE) -> Database:
-    """Connects. Raises ConfigurationError if the URL, the password or the database is wrong; JournalUnavailable."""
+SETTINGS: Final = {"plan_cache_mode": "force_generic_plan"}
+"""Settings of every session: a statement is planned once, not again for each array. Planning takes longer than running
+it."""
+
+PLANNED_FOR: Final = 60.0
+"""Seconds after which all is planned again. A plan that was made while the tables were empty is a bad one later, and
+PostgreSQL itself notices that only when it has analyzed them."""
+
+
+async def connect(url: str, *, patience: float = PATIENCE, settings: Mapping[str, str] | None = None) -> Database:
+    """Connects. `settings` are the session's; behind a pooler, where sessions are shared, they are left out.
+
+    Raises ConfigurationError if the URL, the password or the database is wrong; JournalUnavailable.
+    """
     try:
         async with asyncio.timeout(patience):
             db = await AsyncConnection.connect(
@@ -46,6 +59,14 @@ async def connect(url: str, *, patience: float = PATIENCE) -> Database:
             )
             try:
                 row = await (await db.execute("select pg_backend_pid()", prepare=False)).fetchone()
+                if row is None or row[0] != db.info.backend_pid:
+                    db.prepare_threshold = None  # behind a pooler each statement may run on another server
+                elif settings:
+                    await db.execute(
+                        "select set_config(name, value, false) from unnest(%s::text[], %s::text[]) as s(name, value)",
+                        ([*settings], [*settings.values()]),
+                        prepare=False,
+                    )
             except BaseException:  # also the time-out, and the end of the event loop
                 await db.close()
                 raise
@@ -60,8 +81,6 @@ async def connect(url: str, *, patience: float = PATIENCE) -> Database:
         raise unavailable(url, error) from None
     except (psycopg.Error, OSError) as error:
         raise unavailable(url, error) from None
-    if row is None or row[0] != db.info.backend_pid:
-        db.prepare_threshold = None  # behind a pooler each statement may run on another server
     return db
 
 
@@ -73,12 +92,14 @@ def _wrong(url: str, error: Exception) -> ConfigurationError:
 
 
 class Connection:
-    """A connection that reconnects."""
+    """A connection that reconnects. `settings` are those of its sessions besides the usual ones; see `connect`."""
 
-    def __init__(self, url: str, *, patience: float = PATIENCE) -> None:
+    def __init__(self, url: str, *, patience: float = PATIENCE, settings: Mapping[str, str] | None = None) -> None:
         self._url = url
+        self._settings = {**SETTINGS, **(settings or {})}
         self._patience = patience
         self._db: Database | None = None
+        self._planned_at = 0.0
         self._lock = asyncio.Lock()
         self._jobs: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -105,9 +126,13 @@ class Connection:
             for left in reversed(range(TRIES)):
                 fresh = self._db is None or self._db.closed
                 if fresh:
-                    self._db = await connect(self._url, patience=self._patience)
+                    self._db = await connect(self._url, patience=self._patience, settings=self._settings)
+                    self._planned_at = time.monotonic()
                 assert self._db is not None
                 try:
+                    if time.monotonic() - self._planned_at > PLANNED_FOR:
+                        self._planned_at = time.monotonic()
+                        await self._bounded(self._db, _forget_plans)
                     return await self._bounded(self._db, job)
                 except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
                     if not left:
@@ -143,6 +168,11 @@ class Connection:
         while self._jobs:
             await asyncio.wait(self._jobs)
         await self._drop()
+
+
+async def _forget_plans(db: Database) -> None:
+    if db.prepare_threshold is not None:
+        await db.execute("discard plans", prepare=False)
 
 
 async def _stopped(task: asyncio.Future[Any]) -> None:
