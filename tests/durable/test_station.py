@@ -28,10 +28,29 @@ def station(open: Callable[[], Awaitable[RunLog]], *members: Any) -> Station:
 
 
 class Counted(MemoryLog):
-    closed = 0
+    closed = beats = 0
 
     async def close(self) -> None:
         self.closed += 1
+
+    async def beat(self, worker: Worker) -> float:
+        self.beats += 1
+        await asyncio.sleep(0)
+        return await super().beat(worker)
+
+
+def test_of_runs_that_begin_at_once_one_sends_the_heartbeat() -> None:
+    log = Counted()
+
+    async def opening() -> RunLog:
+        return log
+
+    async def main() -> None:
+        here = station(opening)
+        await asyncio.gather(here.claim(log), here.claim(log))
+
+    asyncio.run(main())
+    assert log.beats == 1
 
 
 def test_the_store_is_opened_once_and_closed_with_the_loop() -> None:

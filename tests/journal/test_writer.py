@@ -283,6 +283,42 @@ def test_an_invalid_start_is_rejected() -> None:
     asyncio.run(main())
 
 
+def test_new_runs_begin_together_and_each_until_it_has_begun() -> None:
+    async def main() -> None:
+        store, begun, lost = MemoryLog(), list[str](), list[HeadwaterError]()
+        all_begin = asyncio.Barrier(3)
+
+        async def opened() -> RunLog:
+            return store
+
+        def begins(run: str, *errors: HeadwaterError) -> Any:
+            left = list(errors)
+
+            async def begin(log: RunLog) -> None:
+                begun.append(run)
+                if len(begun) <= 3:
+                    await all_begin.wait()
+                if left:
+                    raise left.pop()
+
+            return begin
+
+        writer = Writer(opened)
+        failures = {"one": [], "two": [JournalUnavailable("Once.")], "three": [ThreadBusy("There is another.")]}
+        logs = [
+            await writing(store, run, writer=writer, lost=lost, begin=begins(run, *errors))
+            for run, errors in failures.items()
+        ]
+        for log in logs:
+            put(log, [text(0, log.run)])
+        await asyncio.gather(*(log.settle() for log in logs))
+        assert begun == ["one", "two", "three", "two"]
+        assert [(await store.info(run)).end for run in failures] == [1, 1, 0]
+        assert [type(one) for one in lost] == [ThreadBusy]
+
+    run_virtual(main())
+
+
 def test_a_store_that_cannot_be_opened_is_reported_to_every_run() -> None:
     async def main() -> None:
         async def opened() -> RunLog:

@@ -60,6 +60,7 @@ class Station:
         """The time of the last heartbeat, on the monotonic clock."""
         self.ahead = 0.0
         """Seconds by which the store's clock is ahead of this machine's, as it was when the store was opened."""
+        self._claiming = asyncio.Lock()
         self._open = open
         self._submit = submit
         self._opening: asyncio.Task[RunLog] | None = None
@@ -92,9 +93,12 @@ class Station:
 
     async def claim(self, log: RunLog) -> None:
         """Sends a heartbeat before the first run is claimed. Raises JournalUnavailable."""
-        if not self.claims:
-            await log.beat(self.about)
-            self.claims, self.told = True, time.monotonic()
+        if self.claims:
+            return
+        async with self._claiming:  # many runs may begin at once
+            if not self.claims:
+                await log.beat(self.about)
+                self.claims, self.told = True, time.monotonic()
 
     # --- runs that are read here
 
@@ -158,18 +162,14 @@ class Station:
 
     async def _drive(self, run: str) -> None:
         await self.claim(await self.log())
-        done = await drive(self, run)
-        if done is not None and done.fold.end is not None:
-            await self._next_of_thread(run)
+        await drive(self, run)
 
-    async def _next_of_thread(self, run: str) -> None:
-        """The run of the same thread that has waited for this one to end."""
+    async def next_of_thread(self, thread: str) -> None:
+        """See `drive.Place`."""
         log = await self.log()
-        thread = (await log.info(run)).request.thread
-        if thread is not None:
-            queued = [one for one in await log.runs(states=("queued",), thread=thread) if one.ahead is None]
-            for one in queued[-1:]:
-                self._submit(one)
+        queued = [one for one in await log.runs(states=("queued",), thread=thread) if one.ahead is None]
+        for one in queued[-1:]:
+            self._submit(one)
 
     @property
     def driving(self) -> bool:

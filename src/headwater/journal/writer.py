@@ -286,20 +286,11 @@ class Writer:
 
     async def _append(self, log: RunLog, taken: dict[str, Writing], batches: dict[str, Batch]) -> None:
         """Appends as many of these as fit into one append, and removes them."""
-        some: list[Batch] = []
-        for batch in _together(batches.values()):
-            writing = taken[batch.run]
-            if writing.begin is not None:
-                try:
-                    await writing.begin(log)
-                except JournalUnavailable:
-                    raise
-                except HeadwaterError as error:
-                    del batches[batch.run]
-                    writing.refused(error)
-                    continue
-                writing.begin = None
-            some.append(batch)
+        some = _together(batches.values())
+        new = [batch.run for batch in some if taken[batch.run].begin is not None]
+        if new:
+            await self._begin(log, {run: taken[run] for run in new}, batches)
+            some = [batch for batch in some if batch.run in batches]
         if not some:
             return
         try:
@@ -312,6 +303,29 @@ class Writer:
                 taken[batch.run].done(outcome)
             else:
                 taken[batch.run].refused(_refused(outcome))
+
+    async def _begin(self, log: RunLog, new: dict[str, Writing], batches: dict[str, Batch]) -> None:
+        """Creates these runs at once, and removes those that cannot be. Raises JournalUnavailable if one is left."""
+
+        async def begin(begin: Begin) -> None:
+            await begin(log)
+
+        begins = [begin(writing.begin) for writing in new.values() if writing.begin is not None]
+        unavailable: JournalUnavailable | None = None
+        for (run, writing), failed in zip(
+            new.items(), await asyncio.gather(*begins, return_exceptions=True), strict=True
+        ):
+            if isinstance(failed, JournalUnavailable):
+                unavailable = failed
+            elif isinstance(failed, HeadwaterError):
+                del batches[run]
+                writing.refused(failed)
+            elif failed is not None:
+                raise failed
+            else:
+                writing.begin = None
+        if unavailable is not None:
+            raise unavailable
 
 
 def _together(batches: Iterable[Batch]) -> list[Batch]:

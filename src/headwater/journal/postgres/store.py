@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from headwater.journal.addresses import shown
 from headwater.journal.following import Following, Looked, Wanted
+from headwater.journal.grouping import Grouped
 from headwater.journal.packing import pack
 from headwater.journal.postgres import reading, writing
 from headwater.journal.postgres.connection import PATIENCE, Connection, Database, connect
@@ -70,6 +71,7 @@ class PostgresLog(RunLog):
         self._appends = Connection(url, patience=patience)
         self._calls = Connection(url, patience=patience)
         self._looks = Connection(url, patience=patience)
+        self._creates: Grouped[writing.New, Created] = Grouped(self._create_many)
         self._live_until = 0.0
         self._following = Following(self._look, interval=self._interval, changed=lambda: True)
         self._hints: Hints | None = None
@@ -131,7 +133,10 @@ class PostgresLog(RunLog):
     ) -> Created:
         """See RunLog."""
         check_request(run, request, key)
-        return await self._calls.do(lambda db: writing.create(db, run, request, key, when_busy == "queue"))
+        return await self._creates(writing.New(run, request, key, when_busy == "queue"))
+
+    async def _create_many(self, new: Sequence[writing.New]) -> list[Created | Exception]:
+        return await self._calls.do(lambda db: writing.create_many(db, new))
 
     async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
         """See RunLog."""
@@ -266,6 +271,7 @@ class PostgresLog(RunLog):
         self._following.close()
         if self._hints is not None:
             await self._hints.close()
+        await self._creates.settle()
         for connection in (self._appends, self._calls, self._looks):
             await connection.close()
 

@@ -6,10 +6,9 @@ Owns the statements that write. Each may run twice: the second time finds the re
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import msgspec
-from psycopg.types.json import Jsonb
 
 from headwater.journal.postgres.connection import Database
 from headwater.journal.run_log import (
@@ -28,45 +27,107 @@ from headwater.journal.run_log import (
 )
 from headwater.journal.wording import busy, ended, plain, unknown
 
-__all__ = ("append_many", "beat", "create", "delete", "delete_thread", "expire", "forget", "post", "put_pack")
+__all__ = (
+    "New",
+    "append_many",
+    "beat",
+    "create_many",
+    "delete",
+    "delete_thread",
+    "expire",
+    "forget",
+    "post",
+    "put_pack",
+)
 
 CREATE: Final = """
     insert into headwater.runs(root, agent, key, thread, request, labels, keep, wake_at)
-    values (%s, %s, %s, %s, %s, %s, %s, to_timestamp(%s)) on conflict do nothing returning root"""
+    select root, agent, key, thread, request, labels::jsonb, keep, to_timestamp(not_before) from unnest(
+        %(root)s::text[], %(agent)s::text[], %(key)s::text[], %(thread)s::text[], %(request)s::bytea[],
+        %(labels)s::text[], %(keep)s::float8[], %(not_before)s::float8[]
+    ) with ordinality as c(root, agent, key, thread, request, labels, keep, not_before, place)
+    where thread is null or %(queue_up)s or not exists (select 1 from headwater.runs o
+        where o.thread = c.thread and o.state in ('queued', 'running', 'waiting'))
+    order by place on conflict do nothing returning root"""
 
 STANDING: Final = """
-    select root from headwater.runs where root = %s or (agent = %s and key = %s) order by root = %s desc limit 1"""
+    select s.root from unnest(%s::text[], %s::text[], %s::text[]) with ordinality as c(root, agent, key, place)
+    left join lateral (select r.root from headwater.runs r
+        where r.root = c.root or (r.agent = c.agent and r.key = c.key) order by r.root = c.root desc limit 1) s on true
+    order by place"""
 
 OPEN_ONE: Final = """
-    select root from headwater.runs where thread = %s and not %s and state in ('queued', 'running', 'waiting')
+    select root from headwater.runs where thread = %s and state in ('queued', 'running', 'waiting')
     order by no limit 1"""
 
 
-async def create(db: Database, run: str, request: Request, key: str | None, queue_up: bool) -> Created:
-    """See RunLog. Raises ThreadBusy."""
-    async with db.transaction():
-        if request.thread is not None:  # of two that create a run of one thread, the second sees the first's
-            await db.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (request.thread,))
-        names = (run, request.agent, key, run)
-        if (row := await (await db.execute(STANDING, names)).fetchone()) is not None:
-            return Created(row[0], new=False)
-        ahead = await (await db.execute(OPEN_ONE, (request.thread, queue_up))).fetchone()
-        if ahead is not None:
-            raise busy(request.thread or "", ahead[0])
-        values = (
-            run,
-            request.agent,
-            key,
-            request.thread,
-            msgspec.json.encode(request),
-            Jsonb(request.labels),
-            request.keep,
-            request.not_before,
+class New(NamedTuple):
+    """A run to create; see `RunLog.create`."""
+
+    run: str
+    request: Request
+    key: str | None
+    queue_up: bool
+
+
+async def create_many(db: Database, new: Sequence[New]) -> list[Created | Exception]:
+    """Creates runs, each independently; see `RunLog.create`. ThreadBusy is an answer here.
+
+    Those without a thread are one statement.
+    """
+    free = [one for one in new if one.request.thread is None]
+    answers = dict(zip(map(id, free), await _create(db, free, queue_up=True), strict=True))
+    for one in new:
+        if one.request.thread is not None:
+            answers[id(one)] = await _create_in_thread(db, one, one.request.thread)
+    return [answers[id(one)] for one in new]
+
+
+async def _create_in_thread(db: Database, new: New, thread: str) -> Created | Exception:
+    async with db.transaction():  # of two that create a run of one thread, the second sees the first's
+        await db.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (thread,))
+        return (await _create(db, [new], queue_up=new.queue_up))[0]
+
+
+async def _create(db: Database, new: Sequence[New], *, queue_up: bool) -> list[Created | Exception]:
+    if not new:
+        return []
+    rows = await (await db.execute(CREATE, {**_columns(new), "queue_up": queue_up})).fetchall()
+    made = {root for (root,) in rows}
+    answers: list[Created | Exception] = []
+    for one in new:
+        answers.append(Created(one.run, new=one.run in made))
+        made.discard(one.run)  # of two with the same id, the first is the one
+    others = [at for at, one in enumerate(answers) if not (isinstance(one, Created) and one.new)]
+    if others:
+        names = (
+            [new[at].run for at in others],
+            [new[at].request.agent for at in others],
+            [new[at].key for at in others],
         )
-        if await (await db.execute(CREATE, values)).fetchone() is not None:
-            return Created(run, new=True)
-        row = await (await db.execute(STANDING, names)).fetchone()
-        return Created(row[0] if row is not None else run, new=False)
+        standing = await (await db.execute(STANDING, names)).fetchall()
+        for at, (root,) in zip(others, standing, strict=True):
+            answers[at] = await _kept_out(db, new[at]) if root is None else Created(root, new=False)
+    return answers
+
+
+async def _kept_out(db: Database, new: New) -> Created | Exception:
+    """The answer to a run that was not created, and whose id and key no other run has."""
+    row = await (await db.execute(OPEN_ONE, (new.request.thread,))).fetchone()
+    return Created(new.run, new=False) if row is None else busy(new.request.thread or "", row[0])
+
+
+def _columns(new: Sequence[New]) -> dict[str, Any]:
+    return {
+        "root": [one.run for one in new],
+        "agent": [one.request.agent for one in new],
+        "key": [one.key for one in new],
+        "thread": [one.request.thread for one in new],
+        "request": [msgspec.json.encode(one.request) for one in new],
+        "labels": [msgspec.json.encode(one.request.labels).decode() for one in new],
+        "keep": [one.request.keep for one in new],
+        "not_before": [one.request.not_before for one in new],
+    }
 
 
 APPEND: Final = """
