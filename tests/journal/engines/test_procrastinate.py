@@ -124,6 +124,24 @@ def test_a_run_waits_for_its_time_and_goes_at_once_when_it_is_submitted_again() 
     asyncio.run(main())
 
 
+def test_runs_that_are_submitted_together_wait_once_and_for_the_earlier_time() -> None:
+    async def main() -> None:
+        url = await fresh()
+        drives, later = Drives(), time.time() + 1000.0
+        async with submitting(url) as engine:
+            await engine.submit("first")
+            times = [("a", None), ("b", later), ("b", None), ("c", later), ("c", later), ("a", later), ("a", None)]
+            await asyncio.gather(*(engine.submit(run, not_before=at) for run, at in times))
+            assert await engine.waiting(["a", "b", "c"]) == {"a", "b"}
+            assert await execute(url, JOBS) == [(4,)]
+            async with serving(url, drives):
+                await drives.has(3)
+        assert drives.begun == ["first", "a", "b"]
+        assert await execute(url, JOBS) == [(1,)]
+
+    asyncio.run(main())
+
+
 def test_a_worker_takes_no_more_than_it_may_drive_except_for_runs_that_wait_for_others() -> None:
     async def main() -> None:
         url = await fresh()

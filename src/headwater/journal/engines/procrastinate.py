@@ -17,18 +17,16 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import psycopg
-from procrastinate.exceptions import AlreadyEnqueued
-from procrastinate.jobs import Job, Status
-from procrastinate.manager import JobManager, get_channel_for_queues
+from procrastinate.manager import get_channel_for_queues
 
 from headwater.errors import HeadwaterError
 from headwater.journal.engines.executor import Drive, Executor
 from headwater.journal.engines.in_process import InProcess
-from headwater.journal.engines.queue_tables import SCHEMA, check_queue_version, queue_tables, set_up_queue
+from headwater.journal.engines.queue_tables import SCHEMA, SESSION, check_queue_version, queue_session, set_up_queue
+from headwater.journal.grouping import Grouped
 from headwater.journal.postgres.connection import Connection, Database, connect
 
 __all__ = ("Procrastinate",)
@@ -55,7 +53,8 @@ class Procrastinate(Executor):
         """The runs that are driven in this process."""
         self._url = url
         self._now = now
-        self._connection = Connection(url)
+        self._connection = Connection(url, settings=SESSION)
+        self._submits: Grouped[_Job, None] = Grouped(self._submit)
         self._checked = False
         self._news = asyncio.Event()
         self._draining = False
@@ -68,18 +67,11 @@ class Procrastinate(Executor):
     ) -> None:
         """See Executor. Raises JournalUnavailable, and JournalMismatch if another version has set up the queue."""
         later = not_before is not None and not_before > self._now()
-        job = Job(
-            queue=queue,
-            lock=None,
-            queueing_lock=run,
-            task_name=TASK,
-            task_kwargs={"run": run},
-            priority=priority,
-            scheduled_at=datetime.fromtimestamp(not_before, UTC) if later and not_before is not None else None,
-        )
         await self._check()
-        if not await self._connection.do(lambda db: _defer(db, job)) and not later:
-            await self._connection.do(lambda db: _hasten(db, job))
+        await self._submits(_Job(run, queue, priority, not_before if later else None))
+
+    async def _submit(self, jobs: Sequence[_Job]) -> Sequence[None]:
+        return await self._connection.do(lambda db: _defer(db, jobs))
 
     async def waiting(self, runs: Sequence[str]) -> set[str]:
         """Returns those of the runs that wait in the queue now, not for their time. Raises like `submit`."""
@@ -171,48 +163,75 @@ class Procrastinate(Executor):
 
     async def close(self) -> None:
         """Closes the connection to the queue."""
+        await self._submits.settle()
         await self._connection.close()
 
 
-async def _defer(db: Database, job: Job) -> bool:
-    """Returns False if the run waits already."""
-    try:
-        async with queue_tables(db) as jobs:
-            await jobs.defer_job_async(job)
-    except AlreadyEnqueued:
-        return False
-    return True
+class _Job(NamedTuple):
+    """A run to submit. `at` is when, in Unix seconds, or None for at once."""
+
+    run: str
+    queue: str
+    priority: int
+    at: float | None
+
+
+DEFER: Final = f"""
+    insert into {SCHEMA}.procrastinate_jobs(queue_name, task_name, priority, queueing_lock, args, scheduled_at)
+    select queue, '{TASK}', priority, run, jsonb_build_object('run', run), to_timestamp(at)
+    from unnest(%(run)s::text[], %(queue)s::text[], %(priority)s::int[], %(at)s::float8[]) with ordinality
+        as j(run, queue, priority, at, place)
+    order by place on conflict (queueing_lock) where status = 'todo' do nothing returning queueing_lock"""
+
+POSTPONED: Final = f"""
+    delete from {SCHEMA}.procrastinate_jobs
+    where queueing_lock = any(%s) and status = 'todo' and scheduled_at is not null returning queueing_lock"""
+
+WAITING: Final = f"""
+    select queueing_lock from {SCHEMA}.procrastinate_jobs
+    where queueing_lock = any(%s) and status = 'todo' and (scheduled_at is null or scheduled_at <= now())"""
+
+TAKE: Final = f"""
+    with next as (
+        select id from {SCHEMA}.procrastinate_jobs
+        where status = 'todo' and queue_name = any(%s) and (scheduled_at is null or scheduled_at <= now())
+        order by priority desc, id limit %s for update skip locked
+    ), taken as (
+        delete from {SCHEMA}.procrastinate_jobs where id in (select id from next) returning id, queueing_lock, priority
+    )
+    select queueing_lock, priority from taken order by priority desc, id"""
+"""What procrastinate's functions `fetch_job` and `finish_job` do for a job without a lock, for several at once."""
+
+
+async def _defer(db: Database, jobs: Sequence[_Job]) -> list[None]:
+    """Has each run wait once. One that waits for its time already, and is submitted for now, waits no longer."""
+    chosen: dict[str, _Job] = {}
+    for job in jobs:
+        if (first := chosen.get(job.run)) is None or (first.at is not None and job.at is None):
+            chosen[job.run] = job
+    async with queue_session(db):
+        deferred = await _deferred(db, [*chosen.values()])
+        hurried = [job for job in chosen.values() if job.run not in deferred and job.at is None]
+        if hurried:
+            async with db.transaction():
+                cursor = await db.execute(POSTPONED, ([job.run for job in hurried],))
+                postponed = {run for (run,) in await cursor.fetchall()}
+                if postponed:
+                    await _deferred(db, [job for job in hurried if job.run in postponed])
+    return [None] * len(jobs)
+
+
+async def _deferred(db: Database, jobs: Sequence[_Job]) -> set[str]:
+    runs, queues, priorities, at = map(list, zip(*jobs, strict=True))
+    cursor = await db.execute(DEFER, {"run": runs, "queue": queues, "priority": priorities, "at": at})
+    return {run for (run,) in await cursor.fetchall()}
 
 
 async def _waiting(db: Database, runs: Sequence[str]) -> set[str]:
-    found = await db.execute(
-        f"select queueing_lock from {SCHEMA}.procrastinate_jobs"
-        " where status = 'todo' and queueing_lock = any(%s) and (scheduled_at is null or scheduled_at <= now())",
-        ([*runs],),
-    )
-    return {str(run) for (run,) in await found.fetchall()}
-
-
-async def _hasten(db: Database, job: Job) -> None:
-    """Replaces the job of the run that waits for its time."""
-    with contextlib.suppress(AlreadyEnqueued):
-        async with queue_tables(db) as jobs:
-            for waiting in await jobs.list_jobs_async(queueing_lock=job.queueing_lock, status=Status.TODO.value):
-                if waiting.scheduled_at is not None and waiting.id is not None:
-                    await jobs.cancel_job_by_id_async(waiting.id, delete_job=True)
-                    await jobs.defer_job_async(job)
+    return {str(run) for (run,) in await (await db.execute(WAITING, ([*runs],))).fetchall()}
 
 
 async def _take(db: Database, queues: Sequence[str], room: int) -> list[tuple[str, int]]:
     """Takes at most that many jobs out of the queue. Returns their runs and priorities."""
-    taken: list[tuple[str, int]] = []
-    async with queue_tables(db) as jobs:
-        while len(taken) < room and (job := await _next(jobs, queues)) is not None:
-            await jobs.finish_job(job, status=Status.SUCCEEDED, delete_job=True)
-            taken.append((str(job.task_kwargs["run"]), job.priority))
-    return taken
-
-
-async def _next(jobs: JobManager, queues: Sequence[str]) -> Job | None:
-    # No worker is registered with procrastinate: the job is deleted before anyone else can see that it was taken.
-    return await jobs.fetch_job(queues=[*queues], worker_id=None)  # type: ignore[arg-type]
+    async with queue_session(db):
+        return await (await db.execute(TAKE, ([*queues], room))).fetchall()

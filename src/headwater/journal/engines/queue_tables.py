@@ -1,10 +1,11 @@
 """procrastinate's tables, in the schema `headwater_queue` of a journal: how they are made, upgraded and reached.
 
 A database may have a procrastinate of its own, with workers that take every job, so these tables have a schema of their
-own. procrastinate's statements do not name one; `queue_tables` sets it for one transaction, which holds behind a pooler
-too. Procrastinate stores no version: `headwater.meta.engine_version` is that of its last migration.
+own. procrastinate's triggers do not name one: it is the `SESSION`'s, or `queue_session` sets it for one transaction,
+which holds behind a pooler too. Procrastinate stores no version: `headwater.meta.engine_version` is that of its last
+migration.
 
-Owns the set-up and procrastinate's connector; it must never open a connection.
+Owns the set-up and the session's settings; it must never open a connection.
 """
 
 from __future__ import annotations
@@ -13,24 +14,22 @@ import contextlib
 import re
 from collections.abc import AsyncIterator
 from importlib import resources
-from typing import Any, Final, LiteralString
+from typing import Final
 
-import psycopg
-from procrastinate.connector import BaseAsyncConnector
-from procrastinate.exceptions import NoResult, UniqueViolation
-from procrastinate.manager import JobManager
 from procrastinate.schema import SchemaManager
-from psycopg.rows import dict_row
-from psycopg.types.json import Jsonb
 
 from headwater.errors import JournalMismatch
 from headwater.journal.addresses import shown
 from headwater.journal.postgres.connection import Database
 from headwater.journal.postgres.schema import LOCK
 
-__all__ = ("SCHEMA", "check_queue_version", "queue_tables", "set_up_queue")
+__all__ = ("SCHEMA", "SESSION", "check_queue_version", "queue_session", "set_up_queue")
 
 SCHEMA: Final = "headwater_queue"
+
+SESSION: Final = {"search_path": SCHEMA, "synchronous_commit": "off"}
+"""Settings of the queue's sessions. A crash of the server may undo the last submissions and deliveries: such a run is
+found in the journal, which has it for certain, or is delivered once more. So no one waits for the disk."""
 
 _MIGRATION: Final = re.compile(r"(\d\d)\.(\d\d)\.(\d\d)_(\d\d)_\w+\.sql")
 
@@ -95,47 +94,15 @@ def _newer(url: str) -> JournalMismatch:
 
 
 @contextlib.asynccontextmanager
-async def queue_tables(db: Database) -> AsyncIterator[JobManager]:
-    """Returns procrastinate's manager of jobs for one transaction, which an exception rolls back."""
+async def queue_session(db: Database) -> AsyncIterator[None]:
+    """Within it the statements of a connection with the settings `SESSION` see the queue's tables.
+
+    Behind a pooler, where these settings are left out, it is one transaction, which an exception rolls back.
+    """
+    if db.prepare_threshold is not None:
+        yield
+        return
     async with db.transaction():
-        await db.execute(f"set local search_path to {SCHEMA}")
-        yield JobManager(_Connector(db))
-
-
-class _Connector(BaseAsyncConnector):
-    """See procrastinate: its statements, within the transaction of an open connection."""
-
-    def __init__(self, db: Database) -> None:
-        self._db = db
-
-    async def execute_query_async(self, query: LiteralString, **arguments: Any) -> None:
-        await self._rows(query, arguments)
-
-    async def execute_query_one_async(self, query: LiteralString, **arguments: Any) -> dict[str, Any]:
-        rows = await self._rows(query, arguments)
-        if not rows:
-            raise NoResult
-        return rows[0]
-
-    async def execute_query_all_async(self, query: LiteralString, **arguments: Any) -> list[dict[str, Any]]:
-        return await self._rows(query, arguments)
-
-    async def _rows(self, query: LiteralString, arguments: dict[str, Any]) -> list[dict[str, Any]]:
-        given = {name: _adapted(value) for name, value in arguments.items()}
-        async with self._db.cursor(row_factory=dict_row) as cursor:
-            try:
-                await cursor.execute(query, given)
-            except psycopg.errors.UniqueViolation as error:
-                raise UniqueViolation(constraint_name=error.diag.constraint_name, queueing_lock=None) from error
-            return await cursor.fetchall() if cursor.description else []
-
-
-def _adapted(value: Any) -> Any:
-    """Returns the value as the driver takes it: a dict is JSON, also in a composite value."""
-    if isinstance(value, dict):
-        return Jsonb(value)
-    if isinstance(value, list):
-        return [_adapted(one) for one in value]
-    if isinstance(value, tuple):
-        return tuple([_adapted(one) for one in value])
-    return value
+        for name, value in SESSION.items():
+            await db.execute("select set_config(%s, %s, true)", (name, value))
+        yield
