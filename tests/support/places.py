@@ -28,6 +28,9 @@ class Place:
     async def log(self) -> RunLog:
         return self.store
 
+    async def next_of_thread(self, thread: str) -> None:
+        pass
+
 
 async def submitted(log: RunLog, agent: Any, run: str = "run_1", *, task: str = "go", **more: Any) -> str:
     """Store a run of the agent, and return its id."""

@@ -25,7 +25,7 @@ from headwater.durable.asked import Asked, AskedFor, context_of, refused_by
 from headwater.durable.inbox import Inbox, answer_body
 from headwater.errors import CrashLoop, HeadwaterError, JournalUnavailable, Parked, RunEnded, RunLost
 from headwater.events import Event, RunResumed, RunStarted, RunWaiting, StepFinished, ToolFinished
-from headwater.events.codec import decode_message, encode_message
+from headwater.events.codec import decode, decode_message, encode_message
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
 from headwater.journal.run_log import Letter, RunInfo, RunLog
@@ -84,6 +84,9 @@ class Place(Protocol):
     async def log(self) -> RunLog:
         """The store, opened in this loop."""
 
+    async def next_of_thread(self, thread: str) -> None:
+        """Has the run driven that has waited for a run of that thread to end."""
+
 
 async def drive(place: Place, id: str) -> Run | None:
     """Drives the run as far as possible now. Returns None if there was nothing to do here.
@@ -91,16 +94,17 @@ async def drive(place: Place, id: str) -> Run | None:
     Raises JournalUnavailable, and UnknownRun if it was deleted.
     """
     log = await place.log()
-    info = await log.info(id)
+    standing = await log.standing(id)
+    info = standing.info
     member = place.members.get(info.request.agent)
     if info.over or info.ahead is not None or member is None:
         return None
     if info.state == "running" and info.owner != place.worker and await _is_alive(log, info.owner):
         return None
-    events = await whole_log(log, id)
-    now = await log.now()
-    run = await _made(log, member, info, events)
-    run.use_clock(now - time.time())
+    ahead = standing.now - time.time()
+    events = [*map(decode, standing.lines)]
+    run = await _made(member, info, events, standing.said)
+    run.use_clock(ahead)
     by = f"{place.worker}/{os.urandom(4).hex()}"
     writing = Writing(
         place.writer,
@@ -114,27 +118,22 @@ async def drive(place: Place, id: str) -> Run | None:
     run.store(writing)
     inbox = Inbox(run, events)
     run.people.post = poster(log, id)
-    letters = await log.inbox(id)
-    inbox.hear(letters)
+    inbox.hear(standing.letters)
     if fruitless(events) >= MAX_FRUITLESS:
         run.task_failed(_crash_loop(id))
     on_waiting = getattr(member, "on_waiting", None)
-    telling = None if on_waiting is None else _telling(log, run, writing, inbox, on_waiting, letters)
+    telling = None if on_waiting is None else _telling(log, run, writing, inbox, on_waiting, standing.letters)
     await _carry_out(log, run, writing, inbox, telling)
     if telling is not None and isinstance(run.error, Parked) and (await log.info(id)).state == "running":
         return await drive(place, id)  # the waiting was stored before all notifications: start to wait again
+    if info.request.thread is not None and run.fold.end is not None:
+        await place.next_of_thread(info.request.thread)
     return run
 
 
 async def whole_log(log: RunLog, id: str) -> list[Event]:
     """Returns all events of an open run."""
-    events: list[Event] = []
-    while True:
-        page = await log.read(id, len(events) - 1)
-        new = [*page.events()]
-        events += new
-        if not new or page.after >= page.end - 1:
-            return events
+    return [*map(decode, await log.lines(id))]
 
 
 async def _is_alive(log: RunLog, worker: str | None) -> bool:
@@ -148,16 +147,16 @@ DEAD_AFTER: Final = 10.0
 # --- building the run
 
 
-async def _made(log: RunLog, member: Drivable, info: RunInfo, events: Sequence[Event]) -> Run:
-    """Builds the unstarted run from its log; if that fails, a run that fails with the reason."""
-    said = await _said(log, info, events)
+async def _made(member: Drivable, info: RunInfo, events: Sequence[Event], said: Sequence[bytes]) -> Run:
+    """Builds the unstarted run from its log; if that fails, a run that fails with the reason. `said` are the messages
+    of the earlier runs of its thread."""
     try:
         asked = Asked.decode(bytes(info.request.body))
         context = await _context(member, info, asked)
         options = asked.run_options()
         token = driven.set(True)
         try:
-            return _begun(member, info, events, context, options, asked.history or said)
+            return _begun(member, info, events, context, options, asked.history or [*map(decode_message, said)])
         finally:
             driven.reset(token)
     except asyncio.CancelledError as error:
@@ -167,11 +166,6 @@ async def _made(log: RunLog, member: Drivable, info: RunInfo, events: Sequence[E
         return _Unable(info, events, failure)
     except Exception as error:  # whatever a declaration raises, the run fails with it and is not tried again
         return _Unable(info, events, error)
-
-
-async def _said(log: RunLog, info: RunInfo, events: Sequence[Event]) -> tuple[Message, ...]:
-    """Returns the messages of the earlier runs of its thread; a started run has them in its log."""
-    return () if events else tuple([decode_message(line) for line in await log.history(info.run)])
 
 
 def _begun(

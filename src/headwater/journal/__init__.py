@@ -25,6 +25,7 @@ from headwater.journal.run_log import (
     RunInfo,
     RunLog,
     Span,
+    Standing,
     Worker,
 )
 
@@ -43,6 +44,7 @@ __all__ = (
     "Retention",
     "RunInfo",
     "RunLog",
+    "Standing",
     "Span",
     "Worker",
     "export",

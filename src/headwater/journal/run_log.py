@@ -46,6 +46,7 @@ __all__ = (
     "RunInfo",
     "RunLog",
     "Span",
+    "Standing",
     "State",
     "Worker",
     "answer",
@@ -248,6 +249,20 @@ class Letter(msgspec.Struct, frozen=True):
     """JSON."""
 
 
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """What a process needs to drive a run."""
+
+    info: RunInfo
+    lines: tuple[bytes, ...] = ()
+    """The whole log of an open run."""
+    letters: tuple[Letter, ...] = ()
+    """Its whole inbox."""
+    said: tuple[bytes, ...] = ()
+    """The messages of the earlier runs of its thread, if its log is empty."""
+    now: float
+    """The store's time."""
+
+
 class Posted(msgspec.Struct, frozen=True):
     """The result of `post`: the stored letter with the key, and whether it is the posted one."""
 
@@ -336,6 +351,27 @@ class RunLog(Protocol):
     async def info(self, run: str) -> RunInfo:
         """Returns information about the run. Raises UnknownRun."""
         ...
+
+    async def standing(self, run: str) -> Standing:
+        """Returns what a process needs to drive the run; a store may do so with one query. Raises UnknownRun."""
+        info = await self.info(run)
+        if info.over:
+            return Standing(info=info, now=await self.now())
+        lines = await self.lines(run)
+        has_said = not lines and info.request.thread is not None
+        said = tuple(await self.history(run)) if has_said else ()
+        now = await self.now()
+        return Standing(info=info, lines=lines, letters=tuple(await self.inbox(run)), said=said, now=now)
+
+    async def lines(self, run: str, known: tuple[bytes, ...] = ()) -> tuple[bytes, ...]:
+        """Returns the events of the run's log, which has no gaps; `known` are its first ones. Raises UnknownRun."""
+        lines = list(known)
+        while True:
+            page = await self.read(run, len(lines) - 1)
+            new = [line for _, line in page.lines()]
+            lines += new
+            if not new or page.after >= page.end - 1:
+                return tuple(lines)
 
     async def runs(
         self,

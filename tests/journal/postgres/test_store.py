@@ -60,6 +60,40 @@ def test_it_keeps_the_rule_through_pgbouncer_without_hints(rule: str) -> None:
     asyncio.run(check_journal(lambda: PostgresLog.open(url, hints=False), rules=[rule]))
 
 
+READY = b"Z\0\0\0\5"
+"""The beginning of what the server ends each answer with."""
+
+
+class Trips(Proxy):
+    """Counts the answers of the server."""
+
+    many = 0
+
+    def passing(self, data: bytes, *, back: bool) -> None:
+        self.many += data.count(READY) if back else 0
+
+
+def test_what_begins_a_run_is_one_round_trip_also_for_many_at_once() -> None:
+    async def main() -> None:
+        url = running_postgres().database()
+        async with Trips(running_postgres().port) as trips:
+            log = await PostgresLog.open(running_postgres().url(name_of(url), trips.port), hints=False)
+            await log.create("first", Request(agent="a"))
+            await log.append(batch(0, run="first"))
+            trips.many = 0
+            await asyncio.gather(*(log.create(f"r{number}", Request(agent="a")) for number in range(20)))
+            assert trips.many == 1
+            trips.many = 0
+            assert (await log.standing("r1")).info.run == "r1"
+            assert trips.many == 1
+            trips.many = 0
+            await log.append_many([batch(0, run=f"r{number}") for number in range(20)])
+            assert trips.many == 1
+            await log.close()
+
+    asyncio.run(main())
+
+
 def test_two_processes_race_and_every_batch_is_stored_once() -> None:
     url = running_postgres().database()
 

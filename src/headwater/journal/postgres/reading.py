@@ -15,10 +15,23 @@ from psycopg.types.json import Jsonb
 from headwater.journal.following import Looked, Wanted
 from headwater.journal.packing import unpack
 from headwater.journal.postgres.connection import Database
-from headwater.journal.run_log import ENDED, Due, Letter, Page, Request, RunInfo, Span, State, Worker
+from headwater.journal.run_log import ENDED, Due, Letter, Page, Request, RunInfo, Span, Standing, State, Worker
 from headwater.journal.wording import unknown
 
-__all__ = ("due", "history", "inbox", "info", "look", "page", "runs", "thread", "unpacked", "whole", "workers")
+__all__ = (
+    "due",
+    "history",
+    "inbox",
+    "info",
+    "look",
+    "page",
+    "runs",
+    "standing",
+    "thread",
+    "unpacked",
+    "whole",
+    "workers",
+)
 
 _request: Final = msgspec.json.Decoder(Request)
 _about: Final = msgspec.json.Decoder(dict[str, str])
@@ -51,7 +64,7 @@ ROWS: Final = f"""
 async def _pages(db: Database, wanted: Iterable[Wanted], limit: int, *, everything: bool) -> dict[Wanted, Page | None]:
     asked = list(wanted)
     values = {"root": [run for run, _ in asked], "after": [at for _, at in asked], "rows": limit, "all": everything}
-    rows = await (await db.execute(ROWS, values)).fetchall()
+    rows = await (await db.execute(ROWS, values, binary=True)).fetchall()
     found: dict[Wanted, Page | None] = {}
     for key, some in groupby(sorted(rows, key=lambda row: (row[0], row[1], row[6] or 0)), key=lambda row: row[:2]):
         found[key[0], key[1]] = _page(key[0], key[1], list(some), limit)
@@ -85,8 +98,13 @@ async def page(db: Database, run: str, after: int, limit: int) -> Page:
 
 
 INBOXES: Final = """
-    select w.root, w.known, r.no, r.state, (select count(*) from headwater.inbox i where i.no = r.no)
-    from unnest(%s::text[], %s::int[]) as w(root, known) left join headwater.runs r on r.root = w.root"""
+    select w.root, w.known, r.no, r.state, i.id, i.kind, i.key, i.body
+    from unnest(%s::text[], %s::int[]) as w(root, known) left join headwater.runs r on r.root = w.root
+    left join lateral (select i.* from headwater.inbox i where i.no = r.no
+        and (select count(*) from headwater.inbox c where c.no = r.no) > w.known) i on true
+    where r.no is null or i.no is not null or w.known < 0 or r.state in ('finished', 'failed', 'cancelled')
+    order by w.root, w.known, i.id"""
+"""The letters of inboxes that have more than a known number; one row with nulls where there are none, or no run."""
 
 
 async def look(db: Database, pages: set[Wanted], letters: set[Wanted]) -> Looked:
@@ -100,12 +118,14 @@ async def look(db: Database, pages: set[Wanted], letters: set[Wanted]) -> Looked
                 looked.add_page(wanted, found)
     if letters:
         asked = list(letters)
-        counts = await db.execute(INBOXES, ([run for run, _ in asked], [known for _, known in asked]))
-        for run, known, no, state, many in await counts.fetchall():
-            if no is None:
+        rows = await db.execute(INBOXES, ([run for run, _ in asked], [known for _, known in asked]))
+        for (run, known), some in groupby(await rows.fetchall(), key=lambda row: row[:2]):
+            found_rows = list(some)
+            if found_rows[0][2] is None:
                 looked.missing.add(run)
-            elif state in ENDED or many > known:
-                looked.letters[run, known] = await _letters(db, no), state in ENDED
+            else:
+                inbox = [Letter(*row[4:]) for row in found_rows if row[4] is not None]
+                looked.letters[run, known] = inbox, found_rows[0][3] in ENDED
     return looked
 
 
@@ -122,15 +142,18 @@ async def inbox(db: Database, run: str) -> list[Letter]:
     return await _letters(db, row[0])
 
 
+WHOLE: Final = "select data from headwater.events where no = %s order by first"
+
+
 async def whole(db: Database, no: int) -> tuple[list[bytes], bool]:
     """Every event of an unpacked log, and whether its deltas are kept."""
-    rows = await (await db.execute("select data from headwater.events where no = %s order by first", (no,))).fetchall()
+    rows = await (await db.execute(WHOLE, (no,), binary=True)).fetchall()
     asked = await (await db.execute("select request from headwater.runs where no = %s", (no,))).fetchone()
     return [line for (data,) in rows for line in data.split(b"\n")], asked is None or _request.decode(asked[0]).deltas
 
 
 INFO: Final = f"""
-    select r.root, r.request, r.state, r.key, coalesce(l.last, p.n, 0), r.owner, r.drives,
+    select r.root, r.request, r.state, r.key, coalesce(l.last, p.n, 0) as last, r.owner, r.drives,
         extract(epoch from r.wake_at)::float8, extract(epoch from r.created_at)::float8,
         extract(epoch from r.ended_at)::float8, extract(epoch from r.expires_at)::float8, r.outcome, r.packed,
         (select a.root from headwater.runs a where a.thread = r.thread and a.no < r.no
@@ -165,6 +188,32 @@ async def info(db: Database, run: str) -> RunInfo:
     if row is None:
         raise unknown(run)
     return _info(row)
+
+
+STANDING: Final = f"""
+    select s.*, extract(epoch from clock_timestamp())::float8,
+        array(select e.data from headwater.events e where e.no = r.no and r.ended_at is null
+            order by e.first limit {LOOKED_AT}),
+        array(select t.data from headwater.threads t where t.thread = r.thread and t.no < r.no
+            and r.ended_at is null and s.last = 0 order by t.no, t.first),
+        i.id, i.kind, i.key, i.body
+    from headwater.runs r join lateral ({INFO} where r.root = %(root)s) as s on true
+    left join headwater.inbox i on i.no = r.no and r.ended_at is null where r.root = %(root)s order by i.id"""
+"""A run: its information, the time, its log, what was said before, and a row for each letter, or one with nulls."""
+
+
+async def standing(db: Database, run: str) -> tuple[Standing, bool]:
+    """What a process needs to drive the run, and whether that is its whole log. Raises UnknownRun."""
+    rows = await (await db.execute(STANDING, {"root": run}, binary=True)).fetchall()
+    if not rows:
+        raise unknown(run)
+    info = _info(rows[0])
+    now, batches, said = rows[0][14:17]
+    lines = tuple(line for data in batches for line in data.split(b"\n"))
+    letters = tuple(Letter(*row[17:]) for row in rows if row[17] is not None)
+    earlier = tuple(line for data in said for line in data.split(b"\n"))
+    found = Standing(info=info, lines=lines, letters=letters, said=earlier, now=now)
+    return found, info.over or len(lines) >= info.end
 
 
 async def runs(

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
+import msgspec
+
 from headwater.journal.addresses import shown
 from headwater.journal.following import Following, Looked, Wanted
 from headwater.journal.grouping import Grouped
@@ -30,6 +32,7 @@ from headwater.journal.run_log import (
     Request,
     RunInfo,
     RunLog,
+    Standing,
     State,
     Worker,
 )
@@ -162,6 +165,13 @@ class PostgresLog(RunLog):
     async def info(self, run: str) -> RunInfo:
         """See RunLog."""
         return await self._calls.do(lambda db: reading.info(db, run))
+
+    async def standing(self, run: str) -> Standing:
+        """See RunLog."""
+        found, whole = await self._calls.do(lambda db: reading.standing(db, run))
+        if whole:
+            return found
+        return msgspec.structs.replace(found, lines=await self.lines(run, found.lines))
 
     async def runs(
         self,

@@ -243,6 +243,31 @@ async def a_waiting_run_wakes_at_its_time_or_for_a_letter(s: Stores) -> None:
     s.same("due for a letter that came before it waited", await due(s, run), [run])
 
 
+async def what_a_drive_needs_is_told_at_once(s: Stores) -> None:
+    """`standing` tells what `info`, `read`, `inbox`, `history` and `now` tell; of a run that is over, less."""
+    thread = s.name("thread")
+    first, second = await s.new(thread=thread), s.name()
+    await s.a.append(batch(first, 0, 2, state="finished", said=(b'{"said":1}', b'{"said":2}')))
+    await s.a.create(second, Request(agent="a", thread=thread))
+    new = await s.b.standing(second)
+    s.same("a new run", (new.info, new.lines, new.letters), (await s.a.info(second), (), ()))
+    s.same("what was said before", list(new.said), await s.a.history(second))
+    s.hold(abs(new.now - await s.b.now()) < 60, f"its time is {new.now}")
+    await s.a.append(batch(second, 0, 3, owner="w"))
+    await s.a.append(batch(second, 3))
+    letters = [(await s.a.post(second, "steer", key, b"[]")).letter for key in ("one", "two")]
+    begun = await s.b.standing(second)
+    lines = tuple(line for _, line in (await s.a.read(second)).lines())
+    s.same("a begun run", (begun.info, begun.lines), (await s.a.info(second), lines))
+    s.same("its letters, and what is in its log", (list(begun.letters), begun.said), (letters, ()))
+    s.same("one that is over", (await s.b.standing(first)).info, await s.a.info(first))
+    long, many = await s.new(), 2500
+    for at in range(0, many, 2):
+        await s.a.append(batch(long, at, 2))
+    s.same("a long log", len((await s.b.standing(long)).lines), many)
+    await s.refuses(UnknownRun, s.a.standing(s.name()), "standing")
+
+
 async def workers_tell_that_they_live(s: Stores) -> None:
     """`beat` is an upsert; `workers` tells what each said last, and how long ago."""
     first = Worker(id=s.name("worker"), host="höst", boot="b", pid=7, about={"version": "1"})
@@ -282,6 +307,7 @@ RULES: Final[tuple[Rule, ...]] = (
     a_run_is_due_when_somebody_should_drive_it,
     due_runs_are_those_of_the_agents_asked_for,
     a_waiting_run_wakes_at_its_time_or_for_a_letter,
+    what_a_drive_needs_is_told_at_once,
     workers_tell_that_they_live,
     its_time_goes_forward,
 )
