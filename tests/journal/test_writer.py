@@ -304,7 +304,11 @@ def test_new_runs_begin_together_and_each_until_it_has_begun() -> None:
             return begin
 
         writer = Writer(opened)
-        failures = {"one": [], "two": [JournalUnavailable("Once.")], "three": [ThreadBusy("There is another.")]}
+        failures: dict[str, list[HeadwaterError]] = {
+            "one": [],
+            "two": [JournalUnavailable("Once.")],
+            "three": [ThreadBusy("There is another.")],
+        }
         logs = [
             await writing(store, run, writer=writer, lost=lost, begin=begins(run, *errors))
             for run, errors in failures.items()

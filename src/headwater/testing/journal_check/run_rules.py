@@ -247,7 +247,8 @@ async def what_a_drive_needs_is_told_at_once(s: Stores) -> None:
     """`standing` tells what `info`, `read`, `inbox`, `history` and `now` tell; of a run that is over, less."""
     thread = s.name("thread")
     first, second = await s.new(thread=thread), s.name()
-    await s.a.append(batch(first, 0, 2, state="finished", said=(b'{"said":1}', b'{"said":2}')))
+    last = batch(first, 0, 2, state="finished")
+    await s.a.append(msgspec.structs.replace(last, said=(b'{"said":1}', b'{"said":2}')))
     await s.a.create(second, Request(agent="a", thread=thread))
     new = await s.b.standing(second)
     s.same("a new run", (new.info, new.lines, new.letters), (await s.a.info(second), (), ()))
