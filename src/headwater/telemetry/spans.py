@@ -29,6 +29,7 @@ from headwater.events import (
     ErrorInfo,
     Event,
     FileMade,
+    GuardTripped,
     ReasoningDelta,
     ReasoningStarted,
     RunCancelled,
@@ -502,6 +503,23 @@ class TreeSpans:
             attributes = {"gen_ai.tool.name": name, "gen_ai.tool.type": "function", "gen_ai.agent.name": run.name}
             self._out.measures.tool(attributes, max(0.0, time - tool.begun), error, tool.context)
 
+    # --- guards
+
+    def _guard_tripped(self, run: _Run | None, event: GuardTripped) -> None:
+        """An event of the span of what it checked."""
+        if run is None:
+            return
+        about = run.tools.get(event.call or "") if event.on == "result" else run.chat
+        span = about.span if about is not None else self._spans[event.run]
+        attributes: dict[str, Any] = {
+            "headwater.guard": event.guard,
+            "headwater.guard.on": event.on,
+            "headwater.guard.action": event.action,
+        }
+        if event.note and self._out.content:
+            attributes["headwater.guard.note"] = event.note
+        span.add_event("headwater.guard.tripped", attributes, nanoseconds(event.time))
+
     # --- spans
 
     def _start(
@@ -539,6 +557,7 @@ _HANDLERS: Final[dict[type[Event], Callable[[TreeSpans, _Run | None, Any], None]
     ChildFinished: TreeSpans._child_finished,
     ChildStarted: TreeSpans._child_started,
     FileMade: TreeSpans._chunk_came,
+    GuardTripped: TreeSpans._guard_tripped,
     ReasoningStarted: TreeSpans._chunk_came,
     RunCancelled: TreeSpans._ended,
     RunFailed: TreeSpans._ended,
