@@ -18,6 +18,7 @@ from headwater.events import (
     ErrorInfo,
     Event,
     FileMade,
+    GuardTripped,
     Handoff,
     InputAnswered,
     InputAsked,
@@ -282,6 +283,15 @@ def test_the_end_says_what_the_run_took_as_the_response_does() -> None:
     assert (ended.duration, ended.first_token) == (response.duration, response.time_to_first_token)
     assert (ended.tokens, ended.cost, ended.kept) == (40, Decimal("0.0021"), len(response.transcript))
     assert ended.rate is not None
+
+
+def test_what_guards_replaced_is_counted_and_cuts_no_words() -> None:
+    trips = [GuardTripped(guard="g", action=action) for action in ("replace", "replace", "retry")]
+    log = logs.joined(logs.begin(), logs.stamped(trips, "r1"), logs.text("So."), logs.finished())
+    items = [item for item in told(log) if not isinstance(item, (Working, Began))]
+    assert [type(item) for item in items] == [Said, Ended]
+    assert isinstance(items[-1], Ended)
+    assert items[-1].replaced == 2
 
 
 def test_tokens_a_second_count_the_time_in_which_the_model_speaks() -> None:

@@ -34,6 +34,7 @@ WHOLE = Ended(
             "content filter · the provider's filter cut the answer · 1.0 s",
             "warning",
         ),
+        (Ended("finished", duration=1.0, replaced=2), "stop · 2 replaced by guards · 1.0 s", "dim"),
         (Ended("failed", kept=1812, duration=1.0), "failed · 1,812 characters kept · 1.0 s", "bad"),
         (Ended("failed", duration=1.0), "failed · nothing was said · 1.0 s", "bad"),
         (Ended("cancelled", kept=12, duration=1.0), "cancelled · 12 characters kept · 1.0 s", "warning"),

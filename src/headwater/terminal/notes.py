@@ -41,6 +41,7 @@ __all__ = (
     "handed_over",
     "input_answered",
     "input_asked",
+    "replaced",
     "result_text",
     "retry_reason",
     "run_by",
@@ -120,6 +121,11 @@ def cancelled(by: str) -> str:
 def warned(event: Warned) -> str:
     """A warning, with what to do about it."""
     return _sentence(event.message, event.hint)
+
+
+def replaced(count: int) -> str:
+    """How many texts guards replaced."""
+    return f"Guards replaced {count:,} texts." if count > 1 else "A guard replaced a text."
 
 
 def file_made(event: FileMade) -> str:

@@ -23,6 +23,7 @@ from headwater.events import (
     CallStarted,
     Event,
     FileMade,
+    GuardTripped,
     Handoff,
     InputAnswered,
     InputAsked,
@@ -162,6 +163,8 @@ class Ended(Item, frozen=True, gc=False):
     """Tokens a second."""
     cost: Decimal | None = None
     """Dollars."""
+    replaced: int = 0
+    """How many texts guards replaced."""
 
 
 _NOTHING: Final[tuple[Item, ...]] = ()
@@ -383,6 +386,11 @@ class RunView:
 
     # --- notes
 
+    def _guard_tripped(self, event: GuardTripped) -> tuple[Item, ...]:
+        """A block is the run's error, and another attempt a note; what was replaced is counted, not to cut words."""
+        self._account.replaced += event.action == "replace"
+        return _NOTHING
+
     def _warned(self, event: Warned) -> tuple[Item, ...]:
         return (Noted(notes.warned(event), "warning"),)
 
@@ -445,7 +453,7 @@ class RunView:
 class _Account:
     """When a run started and sent its first output, how long it streamed, and how much of its text remains."""
 
-    __slots__ = ("at_once", "begun", "first", "kept", "last", "since", "spoken", "step", "step_spoken")
+    __slots__ = ("at_once", "begun", "first", "kept", "last", "replaced", "since", "spoken", "step", "step_spoken")
 
     def __init__(self, begun: float = 0.0) -> None:
         self.begun = begun
@@ -463,6 +471,8 @@ class _Account:
         """Characters of the finished steps."""
         self.step = 0
         """Characters of the open step, which may be retracted."""
+        self.replaced = 0
+        """How many texts guards replaced."""
 
     def spoke(self, event: Event) -> None:
         """Notes that a part of the answer arrived."""
@@ -517,6 +527,7 @@ class _Account:
             duration=max(event.time - self.begun, 0.0),
             rate=flowed / self.spoken if flowed and self.spoken > 0 else None,
             cost=usage.cost if usage is not None else None,
+            replaced=self.replaced,
         )
 
 
@@ -539,6 +550,7 @@ _HANDLERS: Final[dict[type[Event], Callable[[RunView, Any], tuple[Item, ...]]]] 
     ToolStarted: RunView._tool_started,
     ToolProgress: RunView._tool_progress,
     ToolFinished: RunView._tool_finished,
+    GuardTripped: RunView._guard_tripped,
     Warned: RunView._warned,
     FileMade: RunView._file,
     InputAnswered: RunView._input_answered,

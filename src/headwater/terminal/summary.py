@@ -34,6 +34,8 @@ def footer(ended: Ended, dot: str = " · ") -> list[Span]:
         told.append(ended.outcome)
         told.append(f"{ended.kept:,} characters kept" if ended.kept else "nothing was said")
         style = "bad" if ended.outcome == "failed" else "warning"
+    if ended.replaced:
+        told.append(f"{ended.replaced:,} replaced by guards")
     if ended.tokens is not None:
         told.append(f"{ended.tokens:,} tokens" if ended.tokens != 1 else "1 token")
     if ended.rate is not None:

@@ -15,6 +15,7 @@ from headwater.events import (
     Custom,
     Event,
     FileMade,
+    GuardTripped,
     InputAnswered,
     InputAsked,
     Retracted,
@@ -186,6 +187,16 @@ def test_what_else_happens_is_a_note(event: Event, told: str | None) -> None:
     view = ann([log.at(event, 1.0, "ann")])
     assert texts(view) == ([told] if told else [])
     assert (view.last_note.text if view.last_note else None) == (told.partition(": ")[2] if told else None)
+
+
+def test_what_guards_replaced_is_told_at_the_end() -> None:
+    trip = log.at(GuardTripped(guard="g", action="replace"), 1.0, "ann")
+    view = ann(log.said("ann", "One "), [trip], log.said("ann", "two."))
+    assert [block for block in texts(view) if not block.startswith("answer")] == []
+    view = ann(log.said("ann", "One"), [trip], log.ended("ann"))
+    assert texts(view)[-1] == "note: A guard replaced a text."
+    view = ann(log.said("ann", "One"), [trip, trip], log.ended("ann"))
+    assert texts(view)[-1] == "note: Guards replaced 2 texts."
 
 
 def test_an_agent_waits_for_a_person_until_all_is_answered() -> None:

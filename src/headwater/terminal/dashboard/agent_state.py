@@ -22,6 +22,7 @@ from headwater.events import (
     CallStarted,
     Event,
     FileMade,
+    GuardTripped,
     Handoff,
     InputAnswered,
     InputAsked,
@@ -93,6 +94,7 @@ class AgentView:
         "_phrases",
         "_questions",
         "_refusals",
+        "_replaced",
         "_run",
         "_words",
         "blocks",
@@ -138,6 +140,7 @@ class AgentView:
         self._questions: dict[str, Literal["approval", "input"]] = {}  # the open ones, by their ids
         self._approvals: dict[str, ApprovalAsked] = {}
         self._healing: Note | None = None
+        self._replaced = 0
         self._count = TokenCount()
 
     # --- summary
@@ -246,8 +249,13 @@ class AgentView:
         self.state = "thinking"
 
     def _finished(self, event: RunFinished) -> None:
-        if self._end(event, "done") and (cut := notes.CUT_SHORT_IN_PANEL.get(event.finish_reason or "")):
+        if not self._end(event, "done"):
+            return
+        if cut := notes.CUT_SHORT_IN_PANEL.get(event.finish_reason or ""):
             self._note(cut, "warning")
+        if self._replaced:
+            self._note(notes.replaced(self._replaced), "note")
+            self._replaced = 0
 
     def _failed(self, event: RunFailed) -> None:
         if self._end(event, "failed"):
@@ -426,6 +434,9 @@ class AgentView:
     def _warned(self, event: Warned) -> None:
         self._note(notes.warned(event), "warning")
 
+    def _guard_tripped(self, event: GuardTripped) -> None:
+        self._replaced += event.action == "replace"
+
     def _file(self, event: FileMade) -> None:
         self._note(notes.file_made(event), "note")
 
@@ -489,6 +500,7 @@ HANDLERS: Final[dict[type[Event], Callable[[AgentView, Any], None]]] = {
     ToolStarted: AgentView._tool_started,
     ToolProgress: AgentView._tool_progress,
     ToolFinished: AgentView._tool_finished,
+    GuardTripped: AgentView._guard_tripped,
     Warned: AgentView._warned,
     FileMade: AgentView._file,
     ApprovalAsked: AgentView._approval_asked,
