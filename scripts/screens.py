@@ -8,7 +8,6 @@ The workflows run in virtual time with the offline model: the same pictures ever
 
 import argparse
 import asyncio
-import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import msgspec
 from drawn_terminal import Film, keep, still
 
 from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
+from headwater.backends.jitter import seed
 from headwater.events import Event, ToolFinished, ToolStarted
 from headwater.terminal.dashboard.drawing import PLAIN_SIGNS, SIGNS
 from headwater.terminal.dashboard.panel import Layout
@@ -161,7 +161,7 @@ def log_of(run: Workflow[Any]) -> list[Event]:
         loop = asyncio.get_running_loop()
         await run.arun("Analyze Tesla", on_event=lambda event: log.append(at(event, loop.time(), begun)))
 
-    random.seed(0)  # the wait before the next attempt
+    seed(0)  # the wait before the next attempt
     run_virtual(main())
     return log
 

@@ -25,6 +25,7 @@ from tests.journal.postgres.databases import (
     through_pgbouncer,
     until,
 )
+from tests.support.effort import LONG
 from tests.support.postgres import Postgres, running_postgres
 from tests.support.proxy import Proxy
 
@@ -54,7 +55,8 @@ def test_it_keeps_the_rule(rule: str) -> None:
     asyncio.run(check_journal(lambda: PostgresLog.open(url), rules=[rule]))
 
 
-@pytest.mark.parametrize("rule", JOURNAL_RULES)
+@pytest.mark.long
+@pytest.mark.parametrize("rule", [rule for at, rule in enumerate(JOURNAL_RULES) if LONG or at % 3 == 0])
 def test_it_keeps_the_rule_through_pgbouncer_without_hints(rule: str) -> None:
     url = through_pgbouncer(shared())
     asyncio.run(check_journal(lambda: PostgresLog.open(url, hints=False), rules=[rule]))

@@ -16,6 +16,7 @@ from typing import Any, Final
 import httpx
 import pytest
 from tests.cli.commands import headwater
+from tests.support.effort import LONG
 from tests.support.hostile_proxy import Harm, hostile_proxy
 from tests.support.members import paced
 from tests.support.served import Served
@@ -104,8 +105,8 @@ def test_nginx_that_follows_the_servers_headers(server: Served, settings: str) -
     assert told["headers"]["server"].startswith("nginx")
 
 
-@pytest.mark.parametrize("api", ["headwater", "chat"])
-@pytest.mark.parametrize("size", [2000, 10**6], ids=["lumps", "all of it"])
+@pytest.mark.long
+@pytest.mark.parametrize(("api", "size"), [("headwater", 10**6), *[("headwater", 2000), ("chat", 2000)] * LONG])
 def test_a_proxy_that_buffers(server: Served, api: str, size: int) -> None:
     async def main() -> tuple[int, dict[str, Any]]:
         async with hostile_proxy(server.port, lambda number: Harm(collect=size)) as proxy:

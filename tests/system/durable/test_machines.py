@@ -35,7 +35,8 @@ def longest_gap(events: list[Event]) -> float:
     return events[at].time - events[at - 1].time
 
 
-@pytest.mark.parametrize("machines", ["direct", "pgbouncer"], indirect=True)
+@pytest.mark.long
+@pytest.mark.parametrize("machines", ["direct", *["pgbouncer"] * LONG], indirect=True)
 def test_a_stream_goes_on_where_its_worker_and_its_server_are_killed(machines: Machines) -> None:
     (web, there), (_, other) = machines.web(), machines.web()
     workers = {one.pid: one for one in (machines.worker(), machines.worker())}

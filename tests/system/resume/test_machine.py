@@ -20,7 +20,7 @@ def test_nothing_is_lost_whatever_people_do() -> None:
     run_state_machine_as_test(
         PeopleMachine,
         settings=settings(
-            max_examples=EXAMPLES or tries(10, 150),
+            max_examples=EXAMPLES or tries(5, 150),
             stateful_step_count=14,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
