@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import warnings
 from collections.abc import Callable
 from typing import Final
@@ -14,7 +15,7 @@ import pytest
 from headwater.errors import ConfigurationError, JournalUnavailable
 from headwater.journal.postgres import connection as postgres_connection
 from headwater.journal.postgres.connection import Connection, Database, connect
-from tests.journal.postgres.databases import name_of, shared, through_pgbouncer
+from tests.journal.postgres.databases import execute, name_of, shared, through_pgbouncer, until
 from tests.support.postgres import running_postgres
 from tests.support.proxy import Proxy
 
@@ -192,3 +193,50 @@ def test_server_errors_are_translated_and_job_errors_are_not() -> None:
         await connection.close()
 
     asyncio.run(main())
+
+
+def warnings_of_the_driver(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [one.getMessage() for one in caplog.records if one.name == "psycopg" and one.levelno >= logging.WARNING]
+
+
+SLEEPS: Final = "select count(*) from pg_stat_activity where query like 'select pg_sleep(60)%' and state = 'active'"
+
+
+@pytest.mark.parametrize("ended", ["by its time", "with the loop"])
+def test_a_job_that_is_ended_is_cancelled_in_the_server(ended: str, caplog: pytest.LogCaptureFixture) -> None:
+    url = running_postgres().database()
+
+    async def long(db: Database) -> None:
+        await db.execute("select pg_sleep(60)")
+
+    async def runs(many: int) -> bool:
+        return await execute(url, SLEEPS) == [(many,)]
+
+    async def main() -> None:
+        connection = Connection(url, patience=1.0 if ended == "by its time" else 60.0)
+        waiting = asyncio.ensure_future(connection.do(long))
+        await until(lambda: runs(1))
+        if ended == "by its time":
+            with pytest.raises(JournalUnavailable, match="no answer within 1 seconds"):
+                await waiting
+
+    asyncio.run(main())
+    asyncio.run(until(lambda: runs(0)))
+    assert warnings_of_the_driver(caplog) == []
+
+
+def test_a_server_that_does_not_answer_a_cancel_is_cut_off(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        url = running_postgres().database()
+        async with Proxy(running_postgres().port) as proxy:
+            connection = Connection(running_postgres().url(name_of(url), proxy.port), patience=0.3)
+            assert await connection.do(one) == 1
+            proxy.stalled = True
+            with pytest.raises(JournalUnavailable, match="no answer"):
+                await connection.do(one)
+            proxy.stalled = False
+            assert await connection.do(one) == 1
+            await connection.close()
+
+    asyncio.run(main())
+    assert warnings_of_the_driver(caplog) == []

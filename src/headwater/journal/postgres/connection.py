@@ -7,6 +7,9 @@ every job must be idempotent.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias, TypeVar
@@ -28,6 +31,12 @@ PATIENCE: Final = 10.0
 
 TRIES: Final = 3
 """A job whose transaction lost against another (a deadlock), or whose connection had broken, is done again."""
+
+CANCELS_WITHIN: Final = 1.0
+"""Seconds for a server that is asked to cancel a job."""
+
+ENDS_WITHIN: Final = 0.5
+"""Seconds for a job to end after that."""
 
 WRONG: Final = (
     psycopg.errors.InvalidPassword,
@@ -148,11 +157,11 @@ class Connection:
         try:
             done, _ = await asyncio.wait({task}, timeout=self._patience)
         except asyncio.CancelledError:
-            await _stopped(task)
+            await _stopped(db, task)
             await self._drop()
             raise
         if not done:
-            await _stopped(task)
+            await _stopped(db, task)
             await self._drop()
             raise unavailable(self._url, TimeoutError(f"no answer within {self._patience:g} seconds"))
         return task.result()
@@ -175,12 +184,23 @@ async def _forget_plans(db: Database) -> None:
         await db.execute("discard plans", prepare=False)
 
 
-async def _stopped(task: asyncio.Future[Any]) -> None:
-    """Stops a job. On the first cancel the driver asks the server to cancel; a server that hangs does not."""
-    for _ in range(3):
-        task.cancel()
-        done, _ = await asyncio.wait({task}, timeout=0.5)
+async def _stopped(db: Database, task: asyncio.Future[Any]) -> None:
+    """Ends a job: the server is asked to cancel it; one that does not answer that either is cut off.
+
+    The job itself is not cancelled: the driver would then ask the server on its own, for longer, and log how it went.
+    """
+    with contextlib.suppress(psycopg.Error, OSError):
+        await db.cancel_safe(timeout=CANCELS_WITHIN)
+    for end in (lambda: None, lambda: _cut(db), task.cancel):
+        end()
+        done, _ = await asyncio.wait({task}, timeout=ENDS_WITHIN)
         if done:
             if not task.cancelled():
                 task.exception()
             return
+
+
+def _cut(db: Database) -> None:
+    """Ends the connection for both sides, without a word, so that whoever waits for the server waits no longer."""
+    with contextlib.suppress(psycopg.Error, OSError), socket.socket(fileno=os.dup(db.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
