@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from headwater import Agent, SequentialWorkflow
+from headwater import Agent, ConcurrentWorkflow, SequentialWorkflow
+from headwater.agents.spellings import METHODS
 from headwater.errors import ConfigurationError
 from headwater.testing import ScriptedModel
 
@@ -32,3 +36,30 @@ def test_without_a_journal_none_of_it_is_imported() -> None:
         "assert not [name for name in sys.modules if name.startswith(('headwater.durable', 'headwater.journal'))]\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# --- methods of other libraries
+
+
+def agent(**more: Any) -> Agent[Any, Any]:
+    return Agent(name="a", model=ScriptedModel(lambda request: "Hello."), **more)
+
+
+@pytest.mark.parametrize("make", [agent, lambda: ConcurrentWorkflow([agent()])])
+def test_it_says_what_to_write(make: Callable[[], Any]) -> None:
+    for name in METHODS:
+        assert not hasattr(type(make()), name) or name == "stream"
+        with pytest.raises(AttributeError, match=f"has no '{name}'. Use "):
+            getattr(make(), name)
+    with pytest.raises(AttributeError, match=r"has no 'nonsense'\.$"):
+        make().nonsense  # noqa: B018
+
+
+def test_the_argument_of_a_methods_name_stays_one() -> None:
+    told: list[Any] = []
+    later = agent()
+    later.stream = True
+    for one in (agent(stream=True), later, copy.deepcopy(later)):
+        one.run_sync("Hi", streaming_callback=told.append)
+        assert isinstance(told.pop(0), dict)
+        told.clear()

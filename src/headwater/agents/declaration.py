@@ -18,7 +18,7 @@ from headwater.agents import validation
 from headwater.agents.client_tools import ClientTool, client_specs, offered_to_clients
 from headwater.agents.deep_copy import DeepCopied
 from headwater.agents.instructions import Instructions, context_of, instructions_of
-from headwater.agents.journaled import Journaled
+from headwater.agents.journaled import Journaled, OtherMethods
 from headwater.agents.model import ON_INTERRUPTED, Model, ModelLike, merged, models
 from headwater.agents.needed_context import Needed, contexts_below, first_argument, refuse_without
 from headwater.agents.options import OTHER_SPELLINGS, RUN_ARGUMENTS, ContextFrom, Keep, OnWaiting, Options, respell
@@ -55,7 +55,7 @@ ContextT = TypeVar("ContextT", default=Any)
 OutputT = TypeVar("OutputT", default=str)
 
 
-class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
+class Declaration(DeepCopied, OtherMethods, Journaled[OutputT], Generic[ContextT, OutputT]):
     """An agent without its run methods; see `Agent` for the arguments. It has no per-run state."""
 
     _context_of_class: ClassVar[Any] = None
@@ -270,7 +270,7 @@ class Declaration(DeepCopied, Journaled[OutputT], Generic[ContextT, OutputT]):
             from headwater.readers.verbose import log_watcher
 
             run.watch(log_watcher(self.name))
-        watch(run, callback, on_event or self.on_event, details=self.stream, on_retract=on_retract or self.on_retract)
+        watch(run, callback, on_event or self.on_event, details=self._details, on_retract=on_retract or self.on_retract)
         live = self.streaming_on or (self.interactive and self.print_on is None)  # a conversation shows its answers
         if shown and callback is None and (live if self.print_on is None else self.print_on):
             from headwater.terminal.printers import printer

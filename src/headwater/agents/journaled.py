@@ -1,4 +1,5 @@
-"""What an agent and a workflow have in common under a journal: its arguments, and runs that go on without a reader.
+"""What an agent and a workflow have in common: under a journal its arguments, and runs that go on without a reader; and
+the error for a method that other libraries' agents have.
 
 Owns which of a run's options belong to the journal. What a drive is, and what is stored, is `durable`'s, which is
 imported where a journal is used.
@@ -23,9 +24,30 @@ if TYPE_CHECKING:
     from headwater.events.messages import Message
     from headwater.runtime.run import Run
 
-__all__ = ("Journaled",)
+__all__ = ("Journaled", "OtherMethods")
 
 OutputT = TypeVar("OutputT", default=str)
+
+
+class OtherMethods:
+    """An agent or a workflow, which explains a method that it does not have."""
+
+    _details = False
+
+    def _set_details(self, details: bool) -> None:
+        self._details = details
+
+    # It can be set, but not read: elsewhere agents have a method `stream`, and a bool cannot say what to write instead.
+    stream = property(None, _set_details, doc="Whether token callbacks get details; as the argument of that name.")
+
+    if not TYPE_CHECKING:  # type checkers would otherwise accept any name
+
+        def __getattr__(self, name: str) -> Any:
+            from headwater.agents.spellings import method_hint
+
+            kind = type(self).__name__
+            article = "An" if kind[0] in "AEIOU" else "A"
+            raise AttributeError(f"{article} {kind} has no {name!r}.{method_hint(name)}", name=name, obj=self)
 
 
 class Journaled(Generic[OutputT]):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ("ACCEPTED", "ARGUMENTS", "NAMES", "argument_hint", "name_hint")
+__all__ = ("ACCEPTED", "ARGUMENTS", "METHODS", "NAMES", "argument_hint", "method_hint", "name_hint")
 
 ACCEPTED: Final[Mapping[str, str]] = {
     "agent_name": "name",
@@ -244,6 +244,43 @@ NAMES: Final[Mapping[str, str]] = {
     "UserError": "headwater.errors.UsageError",
 }
 """Names of other libraries, and what to use instead."""
+
+
+_RUN: Final = "run(task)"
+_ARUN: Final = "await agent.arun(task)"
+_STREAM: Final = "run_stream(task), for both plain and async loops"
+_STREAM_EVENTS: Final = "run_stream(task).events()"
+
+METHODS: Final[Mapping[str, str]] = {
+    "invoke": _RUN,
+    "kickoff": _RUN,
+    "query": _RUN,
+    "generate": _RUN,
+    "ainvoke": _ARUN,
+    "run_async": _ARUN,
+    "kickoff_async": _ARUN,
+    "akickoff": _ARUN,
+    "stream": _STREAM,
+    "astream": _STREAM,
+    "arun_stream": _STREAM,
+    "run_streamed": _STREAM,
+    "run_stream_sync": _STREAM,
+    "iter": _STREAM_EVENTS,
+    "stream_events": _STREAM_EVENTS,
+    "astream_events": _STREAM_EVENTS,
+    "run_stream_events": _STREAM_EVENTS,
+    "batch": "asyncio.gather over arun(task)",
+    "abatch": "asyncio.gather over arun(task)",
+    "print_response": "Agent(streaming_on=True), then run(task)",
+    "aprint_response": "Agent(streaming_on=True), then run(task)",
+}
+"""Methods of other libraries' agents, and what to write instead."""
+
+
+def method_hint(name: str) -> str:
+    """What to use instead of an agent's method of that name; "" if unknown."""
+    ours = METHODS.get(name)
+    return f" Use {ours}." if ours else ""
 
 
 def argument_hint(name: str) -> str:

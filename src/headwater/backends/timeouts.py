@@ -6,9 +6,8 @@ Owns how long to wait and which error to raise. `retry` decides what follows; th
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
-
-import msgspec
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from headwater.backends.interrupt import Interruptible
 from headwater.errors import (
@@ -18,6 +17,7 @@ from headwater.errors import (
     StepTimeout,
     TimedOut,
 )
+from headwater.schema.arguments import Explained
 
 if TYPE_CHECKING:
     from headwater.backends.base import Exchange
@@ -34,7 +34,7 @@ def is_seconds(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value <= MAX_SECONDS
 
 
-class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
+class Timeouts(Explained, frozen=True, kw_only=True):
     """The seven timeouts, in seconds; None disables one.
 
     `connect`, `first_token`, `idle` and `step` count only time spent waiting for the provider, never the reader's time;
@@ -50,6 +50,12 @@ class Timeouts(msgspec.Struct, frozen=True, kw_only=True):
     run: float | None = None
     tool: float | None = 300.0
     answer: float | None = None
+
+    _instead: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("", "total", "timeout", "seconds", "overall"), "Timeouts(run=…), in seconds"),
+        **dict.fromkeys(("read", "chunk"), "Timeouts(idle=…), in seconds, for the time without a token"),
+        **dict.fromkeys(("request", "response", "model"), "Timeouts(step=…), in seconds, for one answer of the model"),
+    }
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

@@ -7,13 +7,15 @@ back; only `fold` assembles them from events.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Context, Decimal
 from types import NoneType
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 import msgspec
+
+from headwater.schema.arguments import Explained
 
 __all__ = (
     "File",
@@ -74,7 +76,18 @@ class Reasoning(Part, frozen=True, tag="reasoning"):
             raise _wrong(self, "text", "a string")
 
 
-class Image(Part, frozen=True, tag="image"):
+def _instead_of(kind: str) -> dict[str, str]:
+    """What to write for a file's bytes and address, which other libraries call otherwise."""
+    return {
+        **dict.fromkeys(("path", "file", "filename", "file_path"), f'{kind}(data=Path("name").read_bytes())'),
+        **dict.fromkeys(("bytes", "content"), f"{kind}(data=…), with the bytes"),
+        **dict.fromkeys(("base64", "b64"), f"{kind}(data=base64.b64decode(text))"),
+        **dict.fromkeys(("image_url", "uri", "file_url"), f'{kind}(url="https://…")'),
+        "mime_type": f"{kind}(data=…, media_type=…)",
+    }
+
+
+class Image(Part, Explained, frozen=True, tag="image"):
     """An image: either its bytes or a URL that the provider can reach."""
 
     data: bytes | None = None
@@ -82,6 +95,8 @@ class Image(Part, frozen=True, tag="image"):
     media_type: str = ""
     detail: Literal["low", "high", "auto"] | None = None
     cache: bool = False
+
+    _instead: ClassVar[Mapping[str, str]] = _instead_of("Image")
 
     def __post_init__(self) -> None:
         if (self.data is None) == (self.url is None):
@@ -108,7 +123,7 @@ def _check_bytes(kind: str, data: Any) -> None:
         raise TypeError(f"The data of {'an' if kind[0] in 'AEIOU' else 'a'} {kind} is bytes: write {example}.")
 
 
-class File(Part, frozen=True, tag="file"):
+class File(Part, Explained, frozen=True, tag="file"):
     """A document, audio or any other file: its bytes, a URL, or the id under which the provider stores it."""
 
     data: bytes | None = None
@@ -117,6 +132,8 @@ class File(Part, frozen=True, tag="file"):
     name: str = ""
     media_type: str = ""
     cache: bool = False
+
+    _instead: ClassVar[Mapping[str, str]] = {**_instead_of("File"), "file_id": "File(id=…)"}
 
     def __post_init__(self) -> None:
         if sum(x is not None for x in (self.data, self.url, self.id)) != 1:

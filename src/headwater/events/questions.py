@@ -7,12 +7,13 @@ The log has a question as `approval.asked` or `input.asked`; `Question` is one s
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
 from headwater.errors import AnswerInvalid
 from headwater.events.types import ApprovalAsked, InputAsked
+from headwater.schema.arguments import Explained
 
 __all__ = ("Answer", "Question")
 
@@ -53,7 +54,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
         return self.path[-1] if self.path else ""
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(Explained, frozen=True, kw_only=True):
     """A person's answer.
 
     To an approval: whether it is `allowed`, with which `arguments` (None: the model's), and whether the answer applies
@@ -68,6 +69,12 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     action: Literal["accept", "decline", "cancel"] = "accept"
     note: str = ""
     by: str = ""
+
+    _instead: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(("", "approved", "allow", "approve", "decision"), "Answer(allowed=…)"),
+        **dict.fromkeys(("reason", "comment"), "Answer(note=…)"),
+        **dict.fromkeys(("value", "text", "answer"), "Answer(content=…)"),
+    }
 
     def __post_init__(self) -> None:
         # A value of another type would make the log unreadable, and a tool must not run because "no" is true.

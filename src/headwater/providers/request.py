@@ -12,6 +12,7 @@ import msgspec
 
 from headwater.events.messages import Message
 from headwater.providers.redaction import without_secrets
+from headwater.schema.arguments import Explained
 
 __all__ = (
     "Effort",
@@ -32,7 +33,7 @@ __all__ = (
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Settings(Explained, frozen=True, kw_only=True, omit_defaults=True):
     """Settings of a model, by their usual names; None is the provider's default.
 
     A setting that the provider does not support raises UnsupportedSetting when the request is encoded; none is dropped.

@@ -16,7 +16,7 @@ from typing_extensions import Unpack
 
 from headwater.agents import validation
 from headwater.agents.deep_copy import DeepCopied
-from headwater.agents.journaled import Journaled
+from headwater.agents.journaled import Journaled, OtherMethods
 from headwater.agents.needed_context import Needed, contexts_below, refuse_without
 from headwater.agents.options import NO_TASK, ContextFrom, Keep, OnWaiting, refuse_said_before, task_of
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
@@ -90,7 +90,7 @@ class WorkflowOptions(TypedDict, total=False):
     prices: Prices | None
 
 
-class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
+class Workflow(DeepCopied, OtherMethods, Journaled[Any], Generic[ResultT]):
     """Named members with the methods of an agent; see the subclasses for the plans.
 
     `agents` are agents, workflows, or anything with a name and `run_stream`; their names are unique.
@@ -348,7 +348,7 @@ class Workflow(DeepCopied, Journaled[Any], Generic[ResultT]):
 
             RunWriter.attach(save, run)
         callback = streaming_callback or self.streaming_callback
-        watch(run, callback, on_event or self.on_event, details=self.stream, on_retract=on_retract or self.on_retract)
+        watch(run, callback, on_event or self.on_event, details=self._details, on_retract=on_retract or self.on_retract)
         if shown and self.print_on is not False:
             self._show(run, callback is not None)
         return run
