@@ -11,16 +11,17 @@ import pytest
 from headwater.durable import drive as drives
 from headwater.durable import home as homes
 from headwater.durable.home import home_of
-from headwater.durable.run_ref import RunRef
+from headwater.durable.run_ref import RunRef, attached
 from headwater.durable.start import started
 from headwater.durable.worker import check_queue, work
 from headwater.errors import ConfigurationError
 from headwater.events import RunCancelled, RunFailed
 from headwater.events.messages import Message
+from headwater.journal.engines.procrastinate import Procrastinate
 from headwater.journal.postgres.store import upgrade_postgres
 from tests.journal.postgres.databases import execute, name_of, until
-from tests.support.crew import sleeper
-from tests.support.places import stored
+from tests.support.crew import sleeper, talker
+from tests.support.places import stored, submitted
 from tests.support.postgres import running_postgres
 from tests.support.proxy import Proxy
 
@@ -84,6 +85,31 @@ def test_it_drives_what_is_submitted_and_is_listed(url: str) -> None:
         worker.stopping.set()
         assert await worker.task == 0
         assert await (await home_of(url).log()).workers() == []
+
+    asyncio.run(main())
+
+
+def test_runs_of_agents_that_it_does_not_know_stay_in_the_queue(url: str) -> None:
+    async def main() -> None:
+        log = await home_of(url).log()
+        queue = Procrastinate(url)
+        await submitted(log, talker, "r", task="2")
+        await queue.submit("r", priority=1)
+
+        async def gone() -> bool:
+            return not await queue.waiting(["deleted"])
+
+        ignorant = Working(url)
+        await ignorant.ready.wait()
+        assert (await (await submit(url, "0")).result()).text == "Rested."  # behind the other one in the queue
+        assert await queue.waiting(["r"]) == {"r"}
+        home_of(url).members.add(talker)  # from now on it knows it
+        assert (await attached("r", url).result()).text == "word0 word1 "
+        await queue.submit("deleted")  # a run that the journal does not have any more is no one's
+        await until(gone)
+        ignorant.stopping.set()
+        await ignorant.task
+        await queue.close()
 
     asyncio.run(main())
 

@@ -32,7 +32,7 @@ examples:
   headwater worker harbour:pilot tides:team --queue default --queue night
   headwater worker harbour:pilot --concurrency 20 --grace 60
 
-All workers of a queue should know the same agents. Runs are put into a queue
+A worker leaves the runs of agents that it was not given to others. Runs are put into a queue
 with agent.start(task, queue="night")."""
 
 

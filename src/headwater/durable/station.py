@@ -151,10 +151,12 @@ class Station:
         self.engine.put(run, not_before=not_before, priority=priority)
 
     async def serve(self, queue: Procrastinate, *, queues: Sequence[str], concurrency: int) -> None:
-        """Drives the runs of these queues, until the queue is drained. The worker is alive from now on."""
+        """Drives the runs of these queues whose agents are known here, until the queue is drained. The worker is alive
+        from now on.
+        """
         self.engine = queue.here
         await self.claim(await self.log())
-        await queue.serve(self._drive, queues=queues, concurrency=concurrency)
+        await queue.serve(self._drive, queues=queues, concurrency=concurrency, agents=self.members)
 
     def has(self, run: str) -> bool:
         """Whether the run is driven here, or is going to be; from any thread."""

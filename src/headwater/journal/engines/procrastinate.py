@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
 
 import psycopg
@@ -94,14 +94,23 @@ class Procrastinate(Executor):
     # --- serving
 
     async def serve(
-        self, drive: Drive, *, queues: Sequence[str] = ("default",), concurrency: int = 100, name: str = ""
+        self,
+        drive: Drive,
+        *,
+        queues: Sequence[str] = ("default",),
+        concurrency: int = 100,
+        name: str = "",
+        agents: Iterable[str] | None = None,
     ) -> None:
-        """See Executor. While the queue does not answer, it tries again; driven runs continue."""
+        """See Executor. While the queue does not answer, it tries again; driven runs continue.
+
+        With `agents`, the names of those that this process knows by now, runs of others stay in the queue.
+        """
         await self._check()
         loop = asyncio.get_running_loop()
         others = [
             loop.create_task(self._listen(queues), name="headwater queue listener"),
-            loop.create_task(self._take_all(queues, concurrency), name="headwater queue"),
+            loop.create_task(self._take_all(queues, concurrency, agents), name="headwater queue"),
         ]
         try:
             await self.here.serve(drive, concurrency=concurrency)
@@ -110,7 +119,7 @@ class Procrastinate(Executor):
                 task.cancel()
             await asyncio.wait(others)
 
-    async def _take_all(self, queues: Sequence[str], concurrency: int) -> None:
+    async def _take_all(self, queues: Sequence[str], concurrency: int, agents: Iterable[str] | None) -> None:
         """Takes jobs whenever there is room for more runs."""
         here = self.here
         while not self._draining:
@@ -120,8 +129,9 @@ class Procrastinate(Executor):
             if room <= 0:
                 await here.freed.wait()
                 continue
+            known = None if agents is None else [*agents]
             try:
-                taken = await self._connection.do(lambda db: _take(db, queues, room))  # noqa: B023 - done at once
+                taken = await self._connection.do(lambda db: _take(db, queues, known, room))  # noqa: B023 - done at once
             except HeadwaterError as error:
                 _logger.warning("The queue cannot be read: %s", error.message)
                 taken = []
@@ -194,8 +204,10 @@ WAITING: Final = f"""
 TAKE: Final = f"""
     with next as (
         select id from {SCHEMA}.procrastinate_jobs
-        where status = 'todo' and queue_name = any(%s) and (scheduled_at is null or scheduled_at <= now())
-        order by priority desc, id limit %s for update skip locked
+        where status = 'todo' and queue_name = any(%(queues)s) and (scheduled_at is null or scheduled_at <= now())
+            and (%(agents)s::text[] is null or not exists (
+                select 1 from headwater.runs r where r.root = queueing_lock and r.agent <> all(%(agents)s)))
+        order by priority desc, id limit %(room)s for update skip locked
     ), taken as (
         delete from {SCHEMA}.procrastinate_jobs where id in (select id from next) returning id, queueing_lock, priority
     )
@@ -231,7 +243,7 @@ async def _waiting(db: Database, runs: Sequence[str]) -> set[str]:
     return {str(run) for (run,) in await (await db.execute(WAITING, ([*runs],))).fetchall()}
 
 
-async def _take(db: Database, queues: Sequence[str], room: int) -> list[tuple[str, int]]:
-    """Takes at most that many jobs out of the queue. Returns their runs and priorities."""
+async def _take(db: Database, queues: Sequence[str], agents: Sequence[str] | None, room: int) -> list[tuple[str, int]]:
+    """Takes at most that many jobs for these agents, or for any, out of the queue; their runs and priorities."""
     async with queue_session(db):
-        return await (await db.execute(TAKE, ([*queues], room))).fetchall()
+        return await (await db.execute(TAKE, {"queues": [*queues], "agents": agents, "room": room})).fetchall()
