@@ -80,6 +80,23 @@ def test_a_run_is_cancelled_wherever_it_is_driven(journal: str) -> None:
     assert ref.info().state == "cancelled"
 
 
+def test_a_plain_function_in_an_event_loop_cancels_too(journal: str) -> None:
+    """It cannot await: a coroutine would never run, and the run would go on."""
+
+    async def main() -> None:
+        ref: RunRef[str] = await slow(journal).start("Think")
+
+        def called_back() -> None:
+            ref.cancel()
+
+        async for event in ref.events():
+            if event.type == "text.delta":
+                called_back()
+        assert event.type == "run.cancelled"
+
+    asyncio.run(main())
+
+
 def test_leaving_a_started_run_cancels_nothing(journal: str) -> None:
     ref = payer(journal).start("Pay")
     for event in ref.events():

@@ -1,12 +1,14 @@
 """A reference to a run of a journal, as returned by `agent.start`. It has only the id, and reads the run every time.
 
-Methods that send to the run block in sync code and return an awaitable inside a running event loop, like `run`.
+Methods block in sync code and return an awaitable inside a running event loop, like `run`. A message is sent whether it
+is awaited or not.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator, Mapping
-from typing import Any, Generic, Literal, cast
+from typing import Any, Final, Generic, Literal, cast
 
 from typing_extensions import TypeVar
 
@@ -34,6 +36,23 @@ def either(home: Home, make: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if home.blocks():
         return home.ask(make)
     return cast("T", make())
+
+
+def sent(home: Home, make: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Sends a message with the coroutine: has done so on return in sync code, returns a task in a running event loop.
+
+    A plain function that is called in an event loop, such as a callback, cannot await it: the message is sent anyway.
+    """
+    if home.blocks():
+        return home.ask(make)
+    task = asyncio.get_running_loop().create_task(make(), name="headwater message")
+    _under_way.add(task)
+    task.add_done_callback(_under_way.discard)
+    return cast("None", task)
+
+
+_under_way: Final[set[asyncio.Task[None]]] = set()
+"""The messages that are being sent: the event loop itself keeps no task."""
 
 
 def attached(id: str, journal: str | None = None, *, approver: Approver | None = None) -> AgentStream[Any, Any]:
@@ -117,7 +136,7 @@ class RunRef(Generic[OutputT]):
 
     def cancel(self) -> None:
         """Cancels the run, in any process. Raises RunEnded, UnknownRun."""
-        return either(self._home, lambda: say_cancel(self._home, self.id))
+        return sent(self._home, lambda: say_cancel(self._home, self.id))
 
     def steer(self, message: str | Message, *, agent: str | None = None, now: bool = False, by: str = "") -> None:
         """Sends a message to the run. The model gets it with its next request; a waiting run, when it continues.
@@ -125,7 +144,7 @@ class RunRef(Generic[OutputT]):
         Raises RunEnded, UnknownRun, and ConfigurationError for anything but text or a message.
         """
         said = to_say(message, by, agent)
-        return either(self._home, lambda: say_steer(self._home, self.id, said, agent=agent, by=by, now=now))
+        return sent(self._home, lambda: say_steer(self._home, self.id, said, agent=agent, by=by, now=now))
 
     def approve(
         self,
@@ -152,4 +171,4 @@ class RunRef(Generic[OutputT]):
         return self._say(id, Answer(action="decline", by=by), "input")
 
     def _say(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
-        return either(self._home, lambda: say_answer(self._home, self.id, question_id(id), answer, kind))
+        return sent(self._home, lambda: say_answer(self._home, self.id, question_id(id), answer, kind))
