@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
-from headwater import Agent, Block, Replace, Retry, guard, tool
+from headwater import Agent, Block, GuardContext, Replace, Retry, guard, tool
 from headwater.backends.offline import Call, ScriptedModel
 from headwater.errors import GuardBlocked
 from headwater.events import Event, GuardTripped, RunFailed, codec
+from headwater.runtime.agent_run import AgentRun
 from headwater.runtime.guards.guard import Guard
-from headwater.runtime.guards.verdicts import blocked
+from headwater.runtime.guards.verdicts import ask, blocked
 from headwater.testing import check_log
 from tests.support.virtual import run_virtual
 
@@ -88,6 +91,24 @@ def test_a_guard_that_is_cancelled_blocks(on: Any, waits: bool) -> None:
         with pytest.raises(GuardBlocked, match="cancelled"):
             await agent.run("Go.", on_event=log.append)
         check_log(log)
+
+    run_virtual(main())
+
+
+def test_a_guard_that_nobody_awaits_is_closed() -> None:
+    """A run may end before the task of a check has begun."""
+
+    async def slow(text: str) -> None:
+        raise AssertionError
+
+    async def main() -> None:
+        run = AgentRun(Agent(model=ScriptedModel(["Hi."])).job("Go."))
+        said = ask(run, guard(slow), "x", GuardContext(on="output", agent="a", run="r"))
+        assert isinstance(said, Awaitable)
+        asyncio.ensure_future(said).cancel()
+        del said
+        await asyncio.sleep(0)
+        gc.collect()
 
     run_virtual(main())
 

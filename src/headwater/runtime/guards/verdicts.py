@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.errors import GuardBlocked
@@ -51,13 +51,30 @@ def ask(run: Run, guard: Guard, text: str, about: GuardContext) -> Verdict | Awa
         return Failed(f"The guard raised {type(error).__name__}.")
     finally:
         current_run.reset(token)
-    return _awaited(run, guard, said) if inspect.isawaitable(said) else _verdict(said)
+    return _Awaited(run, guard, said) if inspect.isawaitable(said) else _verdict(said)
 
 
 async def judge(run: Run, guard: Guard, text: str, about: GuardContext) -> Verdict:
     """Calls the guard and waits for its verdict."""
     said = ask(run, guard, text, about)
     return await said if isinstance(said, Awaitable) else said
+
+
+class _Awaited(Awaitable[Verdict]):
+    """The verdict of an async guard. A coroutine that nobody comes to await is closed, which is no mistake here."""
+
+    __slots__ = ("_guard", "_run", "_said")
+
+    def __init__(self, run: Run, guard: Guard, said: Awaitable[Any]) -> None:
+        self._run, self._guard, self._said = run, guard, said
+
+    def __await__(self) -> Generator[Any, None, Verdict]:
+        return _awaited(self._run, self._guard, self._said).__await__()
+
+    def __del__(self) -> None:
+        said = self._said
+        if inspect.iscoroutine(said) and inspect.getcoroutinestate(said) == inspect.CORO_CREATED:
+            said.close()
 
 
 async def _awaited(run: Run, guard: Guard, said: Awaitable[Any]) -> Verdict:
