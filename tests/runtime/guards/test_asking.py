@@ -263,6 +263,16 @@ def test_a_tool_call_waits_for_its_arguments() -> None:
     assert leaks(log) == []
 
 
+def test_a_call_that_another_guard_holds_is_not_named() -> None:
+    """The log does not have the call, so the verdict cannot refer to it."""
+    first = guard(on="arguments", name="first")(lambda text: Block("no"))
+    second = guard(hold="step", name="second")(lambda text: None)
+    agent = scripted(["Hello. ", Call("look", {})], guards=[first, second])
+    log, error = run_virtual(ended(agent))[0]
+    assert isinstance(error, GuardBlocked)
+    assert [event.call for event in log if isinstance(event, GuardTripped)] == [None]
+
+
 def test_reasoning_is_guarded_where_asked() -> None:
     turn = [Think(f"The key is {SECRET}."), "Hello."]
     assert scripted(turn, guards=[no_keys]).run_sync("Go.").text == "Hello."

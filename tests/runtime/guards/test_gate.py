@@ -93,7 +93,7 @@ class Through:
         if not isinstance(verdict, Replace):
             return True
         told = self.gate.replaced(subject, verdict.text)
-        if told is None and subject.shown:
+        if told is None and subject.shown > 0:
             from msgspec.structs import replace
 
             return self._is_blocked(replace(subject, text=subject.text[subject.shown :], shown=0))
@@ -221,6 +221,24 @@ def test_sentences_are_held_whole(text: str, deltas: Any, batches: Any) -> None:
         assert shown == "" or shown[-1].isspace()
     through.feed()
     assert through.text == text
+
+
+@pytest.mark.parametrize("every", [1, 7, 80])
+@pytest.mark.parametrize("judge", [blocks, masks])
+def test_a_text_that_waits_for_a_call_is_checked_to_its_end(judge: Judge, every: int) -> None:
+    """What was checked waits for the call before it, and becomes longer than what a guard sees again."""
+    guard = Guard(judge, on=("output", "arguments"), hold=12, overlap=12, every=every)
+    before = call("send", "{}", arguments={})
+    text = part(0, *("All is well. " * 20 + SECRET + " And so on." * 20))
+    gate = Gate(guard, tools={"send"})
+    through = Through(gate, judge).feed(before[:-1], *([event] for event in text[:-1]), end=False)
+    assert through.text == ""
+    through.feed([*before[-1:], *text[-1:]])
+    assert through.blocked == (judge is blocks)
+    if judge is masks:
+        assert through.text == "All is well. " * 20 + "[key]" + " And so on." * 20
+        assert shape(through.out)[-1] == text[-1]
+    assert through.checked < (len(said(text)) + 12) * (1 + 12 / every) + 400
 
 
 def test_a_sentence_without_an_end_is_not_held_for_ever() -> None:
@@ -355,6 +373,9 @@ def test_arguments_are_checked_whole_and_unescaped() -> None:
     assert through.blocked
     assert through.out == events[:1]
     assert through.checks[0].tool == "send"
+    assert gate.tripped(through.checks[0], "block", "", 0).call is None
+    gate = Gate(Guard(blocks, on="arguments"), tools={"send"}, logged={"c"})
+    through = Through(gate, blocks).feed(events)
     assert gate.tripped(through.checks[0], "block", "", 0).call == "c"
 
 

@@ -77,6 +77,8 @@ class GuardedAsking(Asking):
         self._gates: list[Gate] = []
         self._out: list[Event] = []
         """What may be appended now."""
+        self._logged: set[str] = set()
+        """The calls of this attempt that may be appended."""
         self._all_read = False
         self._ahead: asyncio.Task[list[Event]] | None = None
         """The provider's next events, while a guard checks."""
@@ -213,6 +215,7 @@ class GuardedAsking(Asking):
             moved = moved or bool(events)
             if following is None:
                 self._out += events
+                self._logged.update(event.call for event in events if isinstance(event, CallStarted))
                 continue
             following.add(events)
             if gate.ended and gate.empty and not following.ended:
@@ -251,7 +254,7 @@ class GuardedAsking(Asking):
         told = gate.replaced(subject, verdict.text)
         if told is not None:
             self._out += told
-        elif subject.shown:
+        elif subject.shown > 0:
             # The change is in what has passed already, where it was judged with what came before: ask without that.
             rest = msgspec.structs.replace(subject, text=subject.text[subject.shown :], shown=0)
             self._judge(gate, rest)
@@ -295,8 +298,12 @@ class GuardedAsking(Asking):
         job = self._job
         names = {*job.tools, *job.client}
         json = job.output is not None or job.shape is not None
-        self._gates = [Gate(guard, tools=names, answer_tool=job.answer_tool, json=json) for guard in self._guards]
+        self._gates = [
+            Gate(guard, tools=names, answer_tool=job.answer_tool, json=json, logged=self._logged)
+            for guard in self._guards
+        ]
         self._all_read = self._again = False
+        self._logged.clear()
         self._arrived = 0
         self._last_error = None
         return super()._begin()

@@ -58,7 +58,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """One text to check. Its first `shown` characters have passed before, and are only context."""
+    """One text to check. Its first `shown` characters have passed before, and are only context.
+
+    If it begins behind what is held, which waits for something else, `shown` is negative: how far behind.
+    """
 
     text: str
     on: On
@@ -73,10 +76,19 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 class Gate:
     """Holds one attempt's output for one guard.
 
-    `answer_tool` gives the answer, so its arguments are output; `json` says that the text is to be JSON.
+    `answer_tool` gives the answer, so its arguments are output; `json` says that the text is to be JSON. `logged` are
+    the calls that have passed all gates.
     """
 
-    def __init__(self, guard: Guard, *, tools: Collection[str] = (), answer_tool: str = "", json: bool = False) -> None:
+    def __init__(
+        self,
+        guard: Guard,
+        *,
+        tools: Collection[str] = (),
+        answer_tool: str = "",
+        json: bool = False,
+        logged: Collection[str] = (),
+    ) -> None:
         self.guard = guard
         self.ended = False
         """Whether the answer is complete."""
@@ -96,8 +108,7 @@ class Gate:
         """What is complete and waits for its check: calls, and events with words."""
         self._replaced: set[int] = set()
         """The parts whose text is not the model's own any more."""
-        self._logged: set[str] = set()
-        """The calls that have been let through."""
+        self._logged = logged
 
     @property
     def empty(self) -> bool:
@@ -216,8 +227,6 @@ class Gate:
     def _cleaned(self, event: Event) -> Event | None:
         """Returns the event without what belongs to text that was replaced; None if nothing is left."""
         match event:
-            case CallStarted():
-                self._logged.add(event.call)
             case TextEnded() if event.part in self._replaced or event.part in self._rewritten:
                 return TextEnded(step=event.step, part=event.part)
             case ReasoningEnded() if event.part in self._replaced:
@@ -415,7 +424,7 @@ class _Stream:
             text=text,
             on=self.on,
             what=self,
-            shown=max(0, len(self._before) - start),
+            shown=len(self._before) - start,
             final=ended,
             step=self.step,
         )
