@@ -189,6 +189,20 @@ def test_an_unterminated_last_line_counts_if_it_ends_the_answer() -> None:
     assert (decoder.complete, decoder.error, telling(events).text) == (False, None, "a")
 
 
+def test_half_a_character_in_an_unterminated_last_line() -> None:
+    decoder = response.Decoder()
+    last = lines({**DONE, "message": {"content": "b\ud83dc"}}).rstrip()
+    events = decode(decoder, [lines(said("a")) + last])
+    assert b"\\ud83d" in last
+    assert (decoder.complete, telling(events).text) == (True, "ab\ufffdc")
+
+
+def test_a_last_line_that_was_cut_is_an_error() -> None:
+    decoder = response.Decoder()
+    events = decode(decoder, [lines(said("a")) + lines(DONE)[:-5]])
+    assert (decoder.complete, telling(events).text) == (False, "a")
+
+
 def test_anything_after_the_end_marker_is_ignored() -> None:
     _, events = read(said("a"), DONE, said("b"))
     assert telling(events).text == "a"

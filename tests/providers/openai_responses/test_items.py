@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from headwater.providers.decoder import Call
-from headwater.providers.openai_responses.items import Item, Items, dicts, is_server_call, string, text_of
+from headwater.providers.openai_responses.items import Item, Items, dicts, is_server_call, same_json, string, text_of
 from headwater.providers.openai_responses.vocabulary import Head
 
 
@@ -224,3 +224,17 @@ def test_a_call_matches_compatible_fields() -> None:
     assert one.may_be_whole(item("function_call", arguments='{"sum": 5}'))
     assert not one.may_be_whole(item("function_call", name="refund", arguments='{"sum": 5}'))
     assert not one.may_be_whole(item("function_call", name="pay", arguments='{"to": 5}'))
+
+
+def test_items_of_different_types_never_match() -> None:
+    one = Item("message")
+    assert not one.may_be(item("reasoning", "msg_1"))
+    assert not one.repeats(item("reasoning", "msg_1"))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [('{"a":1}', '{ "a": 1 }', True), ("{a", "{a", True), ("{a", "{b", False), ('{"a":1}', '{"a":2}', False)],
+)
+def test_texts_are_compared_as_json_where_they_are_json(one: str, other: str, same: bool) -> None:
+    assert same_json(one, other) is same

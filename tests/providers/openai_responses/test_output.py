@@ -418,6 +418,14 @@ def test_a_failed_image_is_kept_as_an_item() -> None:
     assert [event.item for event in of(ProviderItemMade, events)] == [item]
 
 
+@pytest.mark.parametrize("result", ["no base64!", "é", "="])
+def test_an_image_that_cannot_be_decoded_is_kept_as_an_item(result: str) -> None:
+    item = {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": result}
+    _, events = made(done(0, item), completed())
+    assert [event.item for event in of(ProviderItemMade, events)] == [item]
+    assert not of(FileMade, events)
+
+
 SERVER_ITEMS: list[tuple[JSON, str, Any]] = [
     (
         {
