@@ -27,6 +27,7 @@ import msgspec
 from drawn_terminal import Film, contact_sheet, keep
 
 from headwater import Agent, tool
+from headwater.backends.jitter import seed
 from headwater.events import Event, ToolFinished, ToolStarted
 from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.look import Look
@@ -227,6 +228,7 @@ def film(shot: Shot) -> Film:
             with contextlib.suppress(Exception):
                 await running
 
+        seed(0)  # the wait before the next attempt
         run_virtual(main())
         show.close()
         output += read() if shot.after is None else b""
