@@ -316,6 +316,12 @@ def test_text_is_at_most_a_hundred_columns_wide() -> None:
     assert max(map(len, shown.rows)) <= 100
 
 
+@pytest.mark.parametrize(("columns", "wide"), [(60, 60), (100, 100), (200, 100)])
+def test_the_headers_rule_is_as_wide_as_the_text_below_it(columns: int, wide: int) -> None:
+    shown = Shown(*BEGUN, Said("One."), Ended("finished"), columns=columns, look=Look())
+    assert shown.done[1] == "━" * wide
+
+
 def test_a_resize_counts_from_what_is_open_on() -> None:
     shown = Shown(*BEGUN, Said("one two three four five six\n\nseven eight nine ten eleven twelve\n\n# x"))
     shown.size = 20, 24

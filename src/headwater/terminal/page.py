@@ -176,7 +176,7 @@ class Page:
 
     def _header(self, name: str, loops: int) -> None:
         self._add("header", [(Span(f"{self._signs.header}Agent: {one_line(name)} | Loops: {loops}", "strong"),)])
-        self._record.append((Span("", "rule"),))  # it gets the width of the terminal when it is drawn
+        self._record.append((Span("", "rule"),))  # it gets the width of the text when it is drawn
 
     def _tool(self, item: ToolEnded) -> None:
         mark = (Span(f"{self._signs.tool} ", "bad" if item.error is not None else "good"),)
@@ -281,7 +281,7 @@ class Page:
 
     def _painted(self, row: Row) -> str:
         if row and row[0].style == "rule":
-            row = (Span(self._signs.line * self._columns, "dim"),)
+            row = (Span(self._signs.line * self._width, "dim"),)
         return painted(row, color=self._color)
 
     def _open_rows(self) -> list[Row]:
