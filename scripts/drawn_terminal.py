@@ -30,8 +30,8 @@ TICK = 0.04
 HOLD = 4.0
 """Seconds for which the end of a film is shown before it starts again."""
 
-Style = tuple[str, bool, bool, bool, bool]
-"""Color by name or as six hexadecimal digits; bold, faint, italic, underlined."""
+Style = tuple[str, bool, bool, bool, bool, str]
+"""Color by name or as six hexadecimal digits; bold, faint, italic, underlined; the color behind the letter."""
 
 
 class Screen(pyte.Screen):
@@ -78,7 +78,8 @@ class Film:
         self._screen.dirty.clear()
 
     def _see(self, row: int, column: int, char: Any) -> None:
-        style: Style = (char.fg, char.bold, char.blink, char.italics, char.underscore)
+        color, ground = (char.bg, char.fg) if char.reverse else (char.fg, char.bg)
+        style: Style = (color, char.bold, char.blink, char.italics, char.underscore, ground)
         spells = self.cells.setdefault((row, column), [])
         last = spells[-1] if spells and spells[-1].until is None else None
         if last is not None and (last.text, last.style) == (char.data, style):
@@ -87,7 +88,7 @@ class Film:
             last.until = self.now
             if last.since == self.now:  # too short to be seen
                 spells.pop()
-        if char.data.strip() or char.underscore:
+        if char.data.strip() or char.underscore or ground != "default":
             spells.append(Spell(char.data, style, self.now))
 
     @property
@@ -134,6 +135,11 @@ def runs(film: Film) -> Iterator[Run]:
     return iter([*done, *open_])
 
 
+def is_filled(style: Style) -> bool:
+    """Whether even a blank cell of it shows something."""
+    return style[4] or style[5] != "default"
+
+
 def is_wide(text: str) -> bool:
     """Whether its width depends on the font: an emoji, which is a separate piece so that it moves nothing after it."""
     return any(unicodedata.east_asian_width(char) == "W" for char in text)
@@ -145,7 +151,7 @@ def goes_on(run: Run, row: int, column: int, spell: Spell) -> bool:
         run.row == row
         and (run.since, run.until) == (spell.since, spell.until)
         and run.style == spell.style
-        and 0 <= column - run.column - run.cells <= (0 if run.style[4] or spell.text in SHAPES else 2)
+        and 0 <= column - run.column - run.cells <= (0 if is_filled(run.style) or spell.text in SHAPES else 2)
         and not is_wide(run.text)
         and (run.text[-1] in SHAPES) == (spell.text in SHAPES)
         and (spell.text not in SHAPES or run.text[-1] == spell.text)
@@ -159,9 +165,11 @@ SHAPES = {
     "─": (0.0, 0.475, 1.0, 0.05),
     "━": (0.0, 0.45, 1.0, 0.1),
     "│": (0.43, 0.0, 0.12, 1.0),
+    "┃": (0.39, 0.0, 0.2, 1.0),
     "▎": (0.0, 0.0, 0.25, 1.0),
+    "▌": (0.0, 0.0, 0.5, 1.0),
     **_EIGHTHS,
-    **dict.fromkeys("╭╮╯╰├┤└", (0.0, 0.0, 0.0, 0.0)),
+    **dict.fromkeys("╭╮╯╰├┤└┏┓┗┛", (0.0, 0.0, 0.0, 0.0)),
 }
 _LINES = {
     "╭": "M{mx} {b}V{r}Q{mx} {my} {q} {my}H{e}",
@@ -171,6 +179,10 @@ _LINES = {
     "├": "M{mx} {y}V{b}M{mx} {my}H{e}",
     "┤": "M{mx} {y}V{b}M{mx} {my}H{x}",
     "└": "M{mx} {y}V{my}H{e}",
+    "┏": "M{mx} {b}V{my}H{e}",
+    "┓": "M{x} {my}H{mx}V{b}",
+    "┗": "M{mx} {y}V{my}H{e}",
+    "┛": "M{x} {my}H{mx}V{y}",
 }
 
 
@@ -249,7 +261,14 @@ path.faint{{fill:#c4cad1}}
 <text class="name" x="{middle}" y="22" text-anchor="middle">{name}</text>
 """
 
-NAMES = {"brown": "yellow", "brightblue": "blue", "brightblack": "faint"}
+NAMES = {
+    **{f"bright{color}": color for color in ("red", "green", "blue", "magenta", "cyan")},
+    "brown": "yellow",
+    "brightbrown": "yellow",
+    "bfightmagenta": "magenta",  # as pyte spells it
+    "brightblack": "faint",
+    "black": "c000000",
+}
 """The names of some colors in pyte, and here."""
 
 
@@ -277,7 +296,7 @@ def draw(film: Film, *, title: str, name: str = "headwater") -> str:
         body += f'<g class="m{number}{gone}">{drawn}</g>\n'
     colors = "".join(
         f".c{color}{{fill:#{color}}}\n.line.c{color}{{stroke:#{color}}}\n"
-        for color in sorted({run.style[0] for together in groups.values() for run in together if is_hex(run.style[0])})
+        for color in sorted({color for together in groups.values() for run in together for color in own_colors(run)})
     )
     head = HEAD.format(
         width=width,
@@ -301,10 +320,24 @@ def is_hex(color: str) -> bool:
     return len(color) == 6 and all(char in "0123456789abcdef" for char in color)
 
 
+def own_colors(run: Run) -> Iterator[str]:
+    """Its colors that are not the theme's, as six hexadecimal digits."""
+    for color in (run.style[0], run.style[5]):
+        if (name := color_class(color)) and is_hex(name[1:]):
+            yield name[1:]
+
+
+def color_class(color: str) -> str:
+    """The class of a color; none if it is the text's own."""
+    if color in ("default", "white", "brightwhite"):
+        return ""
+    return f"c{color}" if is_hex(color) else NAMES.get(color, color)
+
+
 def classes(style: Style) -> str:
-    """The style as classes."""
-    color, bold, faint, italic, under = style
-    named = [] if color == "default" else [f"c{color}" if is_hex(color) else NAMES.get(color, color)]
+    """The style of letters as classes."""
+    color, bold, faint, italic, under, _ = style
+    named = [name] if (name := color_class(color)) else []
     flags = zip(("bold", "faint", "italic", "under"), (bold, faint, italic, under), strict=True)
     return " ".join([*named, *(name for name, is_set in flags if is_set)])
 
@@ -314,10 +347,15 @@ def elements(together: list[Run]) -> str:
     paths: dict[str, str] = {}
     text = ""
     for run in together:
+        if (ground := run.style[5]) != "default":
+            x, y, wide = LEFT + run.column * CELL, TOP + run.row * ROW, run.cells * CELL
+            kind = color_class(ground)
+            paths[kind] = paths.get(kind, "") + f"M{x:.1f} {y}h{wide:.1f}v{ROW}h-{wide:.1f}z"
+    for run in together:
         if run.text[0] in SHAPES:
             kind = f"line {classes(run.style)}".strip() if run.text[0] in _LINES else classes(run.style)
             paths[kind] = paths.get(kind, "") + shape(run)
-        else:
+        elif run.text.strip() or run.style[4]:
             text += words(run)
     return "".join(f'<path{named(kind)} d="{data}"/>' for kind, data in paths.items()) + text
 

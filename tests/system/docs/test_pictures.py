@@ -62,6 +62,17 @@ def test_the_pictures_of_the_dashboard_are_current(plain_environment: None) -> N
         assert drawn == (ASSETS / f"{shot.name}.svg").read_text("utf-8"), "run python scripts/screens.py"
 
 
+def test_a_picture_shows_the_colors_behind_letters(plain_environment: None) -> None:
+    from drawn_terminal import CELL, LEFT, ROW, TOP, draw, still
+
+    drawn = draw(still(["a \x1b[40mcode\x1b[0m", "\x1b[48;2;39;40;34m    \x1b[0m"], 20, 2), title="Colors")
+    wide = f"h{4 * CELL:.1f}v{ROW}h-{4 * CELL:.1f}z"
+    assert f'<path class="c000000" d="M{LEFT + 2 * CELL:.1f} {TOP}{wide}"/>' in drawn
+    assert f'<path class="c272822" d="M{LEFT:.1f} {TOP + ROW}{wide}"/>' in drawn
+    assert ".c272822{fill:#272822}" in drawn
+    assert drawn.count("</text>") == 3, "the title, a and code: nothing is written where there are no letters"
+
+
 def texts(picture: Path) -> str:
     """What a film shows at any moment, piece by piece: what comes at once on one row is one piece."""
     found: list[str] = re.findall(r"<text[^>]*>([^<]*)</text>", picture.read_text("utf-8"))
