@@ -198,7 +198,11 @@ def beside(*, quick: bool = False) -> tuple[str, ...]:
 
 
 def reader(client: str, face: str, api: str, base_url: str) -> Read:
-    """Returns the reader by its names; `face` is only for headwater."""
+    """Returns the reader by its names; `face` is only for headwater. Other libraries read Chat Completions."""
+    from benchmarks.peers.clients import READERS
+
+    if client in READERS:
+        return READERS[client](base_url)
     spoken = APIS[api]
     if client == "headwater":
         return headwater(spoken, base_url, face)

@@ -16,8 +16,8 @@ import tempfile
 import time
 
 from benchmarks.bodies import APIS
+from benchmarks.environments import ready
 from benchmarks.lab import ROOT, Lab, Table, median
-from benchmarks.sdk import sdk_python
 
 __all__ = ("measure",)
 
@@ -79,7 +79,7 @@ Waits = tuple[float, float, float]
 
 def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
     """By the starting moment."""
-    sdk = sdk_python(quick=quick)
+    sdk = ready("openai", quick=quick)
     pythons = {name: sys.executable if name.startswith("headwater") else sdk for name in PROGRAMS}
     api = APIS["openai-chat"]
     filling = {"model": api.model, "url": lab.url("asked", api.name)}

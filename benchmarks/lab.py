@@ -40,6 +40,8 @@ class Lab:
         assert self._server.stdout is not None
         self.port = int(self._server.stdout.readline())
         self._workers: dict[str, subprocess.Popen[str]] = {}
+        self.pythons: dict[str, str] = {}
+        """The Python of each client that has an environment of its own."""
 
     def __enter__(self) -> Self:
         return self
@@ -73,7 +75,7 @@ class Lab:
         """Sends an order to `client`'s process (see `worker`), and returns its answer."""
         if client not in self._workers:
             self._workers[client] = subprocess.Popen(
-                [sys.executable, "-m", "benchmarks.worker", *self._client_core],
+                [self.pythons.get(client, sys.executable), "-m", "benchmarks.worker", *self._client_core],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -103,11 +105,19 @@ class Table:
     bars: Sequence[tuple[str, float]] = ()
     """The chart's data: labels and values."""
     unit: str = ""
+    readme: Sequence[str] = ()
+    """The columns that README.md shows too."""
 
     def __str__(self) -> str:
         lines = [f"| {' | '.join(self.columns)} |", f"|{'---|' * len(self.columns)}"]
         lines += [f"| {' | '.join(row)} |" for row in self.rows]
         return "\n".join([*lines, *(["", self.note] if self.note else [])])
+
+    def shortened(self) -> Table:
+        """The table with the columns of README.md alone."""
+        shown = [self.columns.index(name) for name in self.readme]
+        rows = [[row[column] for column in shown] for row in self.rows]
+        return Table(self.name, self.title, self.readme, rows, self.note)
 
 
 def median(values: Iterable[float]) -> float:

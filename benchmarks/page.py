@@ -1,4 +1,4 @@
-"""Writes the results to docs/performance.md, between its marks, and draws its charts."""
+"""Writes the results to docs/performance.md and README.md, between their marks, and draws the charts."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ __all__ = ("chart", "fill", "write")
 
 PAGE = ROOT / "docs" / "performance.md"
 ASSETS = ROOT / "docs" / "assets"
+FRONT = ROOT / "README.md"
 
 
 def write(tables: Iterable[Table], *, whole: bool = True) -> None:
-    """Fills the page's marks and draws the charts; marks without new results are not changed.
+    """Fills the marks and draws the charts; marks without new results are not changed.
 
-    Unless the `whole` page was measured, each table says itself when and on what.
+    Unless the `whole` page was measured, each table says itself when and on what; in README.md it always does.
     """
     text = PAGE.read_text(encoding="utf-8")
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
@@ -30,6 +31,9 @@ def write(tables: Iterable[Table], *, whole: bool = True) -> None:
             (ASSETS / name).write_text(chart(table), encoding="utf-8")
             body += f"\n\n![{table.title}: {table.unit}](assets/{name})"
         text = fill(text, table.name, body if whole else f"{body}\n\n{measured}")
+        if table.readme:
+            front = fill(FRONT.read_text(encoding="utf-8"), table.name, f"{table.shortened()}\n\n{measured}")
+            FRONT.write_text(front, encoding="utf-8")
     PAGE.write_text(fill(text, "machine", measured) if whole else text, encoding="utf-8")
 
 
@@ -39,7 +43,7 @@ def fill(text: str, name: str, body: str) -> str:
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     marked = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not marked.search(text):
-        raise LookupError(f"docs/performance.md has no marks {begin} … {end}.")
+        raise LookupError(f"The page has no marks {begin} … {end}.")
     return marked.sub(lambda _: f"{begin}\n\n{body}\n\n{end}", text, count=1)
 
 

@@ -2,6 +2,8 @@
 
     python -m benchmarks.worker [core]
 
+What it imports here must be there in every client's environment, where headwater may not be.
+
 Each order is an object with `do` and its arguments; the functions below are the orders.
 """
 
@@ -18,7 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import Any
 
-from benchmarks import clients, journaled
+from benchmarks import clients
 from benchmarks.bodies import APIS
 
 Result = dict[str, Any]
@@ -131,28 +133,40 @@ class Worker:
 
     def journaled(self, client: str, api: str, url: str, journal: str, streams: int, lags: bool) -> Result:
         """Reads streams at once, with a journal or (an empty one) without."""
+        from benchmarks import journaled
+
         gc.collect()
         return self._loop.run_until_complete(journaled.read(APIS[api], url, journal, streams, lags=lags))
 
     def submitted(self, client: str, journal: str, runs: int, rate: float) -> Result:
         """Submits runs to workers."""
+        from benchmarks import journaled
+
         return self._loop.run_until_complete(journaled.submitted(journal, runs, rate))
 
     def begun(self, client: str, journal: str, runs: int) -> Result:
         """Submits runs that stop in the middle."""
+        from benchmarks import journaled
+
         return {"runs": self._loop.run_until_complete(journaled.begun(journal, runs))}
 
     def called(self, client: str, journal: str, name: str, times: int) -> Result:
         """Calls the store."""
+        from benchmarks import journaled
+
         self._loop.run_until_complete(journaled.called(journal, name, times))
         return {"times": times}
 
     def resumed(self, client: str, journal: str, runs: list[str], since: float) -> Result:
         """Waits until others have taken them over."""
+        from benchmarks import journaled
+
         return {"seconds": self._loop.run_until_complete(journaled.resumed(journal, runs, since))}
 
     def cancelled(self, client: str, journal: str, runs: list[str]) -> Result:
         """Cancels runs."""
+        from benchmarks import journaled
+
         self._loop.run_until_complete(journaled.cancelled(journal, runs))
         return {}
 

@@ -8,9 +8,12 @@ import sys
 import pytest
 from benchmarks.__main__ import PARTS
 from benchmarks.bodies import APIS, word
+from benchmarks.environments import requirements
 from benchmarks.floor import FLOORS
 from benchmarks.lab import Table
 from benchmarks.page import chart, fill
+from benchmarks.peers import PEERS
+from benchmarks.peers.clients import READERS
 
 from headwater.events import TextDelta
 from headwater.providers.registry import load_api
@@ -57,6 +60,7 @@ def test_the_page_has_a_place_for_all_that_is_measured() -> None:
         "machine",
         "chunk-apis",
         "chunk-faces",
+        "peers",
         "paced",
         "first-token",
         "first-request",
@@ -80,6 +84,21 @@ def test_the_page_has_a_place_for_all_that_is_measured() -> None:
         assert "measured" in fill(page, name, "measured")
     with pytest.raises(LookupError, match="no marks"):
         fill(page, "unheard-of", "measured")
+
+
+def test_the_readme_shows_some_columns_of_what_is_measured_beside_peers() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = Table("peers", "Title", ("a", "b", "c"), [("1", "2", "3")], readme=("a", "c"))
+    assert "| a | c |\n|---|---|\n| 1 | 3 |" in fill(readme, table.name, str(table.shortened()))
+
+
+@pytest.mark.parametrize("client", PEERS)
+def test_a_peer_has_its_program_and_its_pinned_version(client: str) -> None:
+    peer = PEERS[client]
+    listed = requirements(peer.environment).read_text(encoding="utf-8").splitlines()
+    assert all("==" in line for line in listed)
+    assert any(line.startswith(f"{peer.package}==") for line in listed)
+    assert client in READERS or client == "openai"
 
 
 def test_a_chart_shows_every_bar() -> None:
