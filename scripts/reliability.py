@@ -19,7 +19,7 @@ from typing import Final
 ROOT: Final = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.system.faults import bounds, probes  # noqa: E402
+from tests.system.faults import bounds, peers, probes  # noqa: E402
 from tests.system.faults.sweep import sweep, table  # noqa: E402
 
 from headwater import __version__  # noqa: E402
@@ -28,16 +28,18 @@ PAGE: Final = ROOT / "docs" / "reliability.md"
 
 
 def probes_table() -> tuple[str, bool]:
-    """Each probe, with the results of other libraries and of this one."""
+    """Each probe, asked of this library and of others, which are installed in environments of their own."""
+    pythons = {library: python for library in peers.LIBRARIES if (python := peers.python_of(library))}
     lines = [
-        f"| probe | **headwater {__version__}** | {' | '.join(probes.PEERS)} |",
-        f"|---|{'---|' * (len(probes.PEERS) + 1)}",
+        f"| probe | **headwater {__version__}** | {' | '.join(map(peers.title, pythons))} |",
+        f"|---|{'---|' * (len(pythons) + 1)}",
     ]
     good = True
     for probe in probes.PROBES:
         found = probes.ask(probe)
         good = good and found.holds
-        lines.append(f"| {probe.question} | {found.said} | {' | '.join(probe.peers)} |")
+        others = [peers.ask_library(library, probe.ask.__name__, python) for library, python in pythons.items()]
+        lines.append(f"| {probe.question} | {found.said} | {' | '.join(others)} |")
     return "\n".join(lines), good
 
 
