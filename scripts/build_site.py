@@ -8,6 +8,7 @@ checked: each page can be found, each public name is described, and nothing come
 """
 
 import ast
+import importlib
 import importlib.util
 import re
 import shutil
@@ -52,6 +53,9 @@ SUBJECTS = {
     ),
 }
 """The pages of what `headwater` itself exports: a title, and the names in the order of reading."""
+
+FAMILIES = ("errors", "events")
+"""The modules whose classes have one base that describes what they share: it is not repeated for each."""
 
 ELSEWHERE = {"../CONTRIBUTING.md": "contributing.md", "../README.md": "index.md", "../examples/": "examples.md"}
 """Where on the site a file is that stands beside docs/."""
@@ -98,7 +102,7 @@ def write_pages() -> None:
     for path in sorted(PAGES.rglob("*.md")):
         name = path.relative_to(PAGES).as_posix()
         front = next((front for pattern, front in WIDE.items() if fnmatch(name, pattern)), "")
-        path.write_text(front + deepened(on_the_site(path.read_text("utf-8"))), "utf-8")
+        path.write_text(front + for_the_builder(on_the_site(path.read_text("utf-8"))), "utf-8")
 
 
 def write(name: str, text: str) -> None:
@@ -136,8 +140,11 @@ def on_the_site(text: str) -> str:
     return _LINK.sub(moved, text)
 
 
-def deepened(text: str) -> str:
-    """Markdown whose lists are indented by four, as Python-Markdown wants them: GitHub takes the width of the mark."""
+def for_the_builder(text: str) -> str:
+    """Markdown as Python-Markdown wants it, from what GitHub wants.
+
+    Lists are indented by four, not by the width of their mark; a bar in the code of a table needs no backslash.
+    """
     lines, width, fenced = [], 0, False
     for line in text.splitlines():
         mark = _ITEM.match(line)
@@ -150,7 +157,7 @@ def deepened(text: str) -> str:
         elif width and line.startswith(" " * width):
             depth, rest = divmod(len(line) - len(line.lstrip()), width)
             line = " " * (4 * depth + rest) + line.lstrip()
-        lines.append(line)
+        lines.append(line.replace("\\|", "|") if line.startswith("|") else line)
     return "\n".join([*lines, ""])
 
 
@@ -210,8 +217,17 @@ def reference() -> dict[str, str]:
         overview += [", ".join(f"[`{name.rpartition('.')[2]}`]({page}.md#{name})" for name in names), ""]
         whence = "`headwater`" if page in SUBJECTS else f"`headwater.{page}`"
         body = [f"# {titles[page]}", "", f"What stands here is imported from {whence}.", ""]
-        pages[page] = "\n".join([*body, *(f"::: {name}\n" for name in names)])
+        own = "    options:\n      inherited_members: false\n" if page in FAMILIES else ""
+        pages[page] = "\n".join([*body, *(f"::: {name}\n{own}" for name in names)])
     return {"index": "\n".join(overview), **pages}
+
+
+def undocumented() -> Iterator[str]:
+    """The public names without a docstring of their own, read from the source as the reference reads it."""
+    griffe = importlib.import_module("griffe")
+    package = griffe.load("headwater", search_paths=[ROOT / "src"])
+    for names in described().values():
+        yield from (name for name in names if not package[name.removeprefix("headwater.")].has_docstring)
 
 
 # --- what was built
@@ -258,7 +274,8 @@ def faults() -> Iterator[str]:
         yield from (f"{name}: {link} comes from another server" for link in page.loaded if "//" in link)
     for subject, names in described().items():
         page = pages[SITE / "api" / subject / "index.html"]
-        yield from (f"{name}: has no docstring, so the reference lacks it" for name in names if name not in page.places)
+        yield from (f"{name}: is not in the reference" for name in names if name not in page.places)
+    yield from (f"{name}: has no docstring" for name in undocumented())
     yield from (f"{name}: was not made" for name in ("llms.txt", "llms-full.txt") if not (SITE / name).exists())
 
 

@@ -85,7 +85,14 @@ def test_lists_are_indented_by_four() -> None:
     code = "\n```text\n- x\n  y\n```\n"
     written = "- a\n  more\n  - b\n    more\n\n1. c\n\n   ```text\n     kept\n   ```\n\n    code\n"
     wanted = "- a\n    more\n    - b\n        more\n\n1. c\n\n    ```text\n      kept\n    ```\n\n     code\n"
-    assert SCRIPT["deepened"](written + code) == wanted + code
+    assert SCRIPT["for_the_builder"](written + code) == wanted + code
+
+
+def test_a_bar_in_a_table_stays_in_its_cell() -> None:
+    assert (
+        SCRIPT["for_the_builder"]("| a |\n|---|\n| `b \\| c` |\n\nd \\| e\n")
+        == "| a |\n|---|\n| `b | c` |\n\nd \\| e\n"
+    )
 
 
 def built(folder: Path, **pages: str) -> list[str]:
@@ -97,7 +104,7 @@ def built(folder: Path, **pages: str) -> list[str]:
     for name in ("llms.txt", "llms-full.txt"):
         (folder / name).write_text("", "utf-8")
     faults = SCRIPT["faults"]
-    faults.__globals__.update(SITE=folder, described=dict)
+    faults.__globals__.update(SITE=folder, described=dict, undocumented=tuple)
     return [*faults()]
 
 

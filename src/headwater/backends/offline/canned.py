@@ -25,6 +25,7 @@ Shape: TypeAlias = Literal["prose", "markdown", "poem"]
 """The form of an answer: paragraphs; headings, a list and a block of code; short lines."""
 
 SHAPES: tuple[Shape, ...] = ("prose", "markdown", "poem")
+"""What the offline model can answer with: `offline/markdown` is a model's name."""
 
 # The most characters quoted from a task or a result: enough to recognize it.
 QUOTED_TOPIC = 80
