@@ -68,7 +68,10 @@ class AttemptStarted(Event, frozen=True, gc=False, tag="attempt.started"):
 
 
 class AttemptAccepted(Event, frozen=True, gc=False, tag="attempt.accepted"):
-    """The provider starts to answer; `id` and `model` are as it reports them."""
+    """The provider starts to answer; `id` and `model` are as it reports them.
+
+    Optional: an adapter writes it where its framework reports them. Of other requests the first output tells as much.
+    """
 
     type: ClassVar[Literal["attempt.accepted"]]
     step: int
