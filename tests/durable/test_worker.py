@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from headwater import AgentStream
 from headwater.durable import drive as drives
 from headwater.durable import home as homes
 from headwater.durable.home import home_of
@@ -170,6 +171,45 @@ def test_it_stops_while_the_journal_does_not_answer(
 
     asyncio.run(main())
     assert "Active runs continue elsewhere" in caplog.text
+
+
+@pytest.mark.parametrize("down", ["stalled", "cut"])
+def test_a_reader_leaves_while_the_journal_does_not_answer(url: str, down: str) -> None:
+    """Here, where PostgreSQL is: nothing that leaving waits for would come, so that it returns at all says enough."""
+
+    def fail(proxy: Proxy) -> None:
+        if down == "stalled":
+            proxy.stalled = True
+        else:
+            proxy.loses = lambda: True
+
+    async def main() -> None:
+        async with Proxy(running_postgres().port) as proxy:
+            through = running_postgres().url(name_of(url), proxy.port)
+            worker = Working(url)
+            await worker.ready.wait()
+            ref = await submit(url, "1000")
+            async with attached(ref.id, through) as breaks:
+                async for event in breaks.events():
+                    if event.type == "tool.started":
+                        break
+                fail(proxy)
+            reading = asyncio.ensure_future(_read(attached(ref.id, through)))
+            await asyncio.sleep(0)
+            reading.cancel()
+            await asyncio.wait([reading])
+            proxy.stalled, proxy.loses = False, lambda: False
+            homes._homes.pop(through).stop()
+            await cast("Any", ref).cancel()
+            worker.stopping.set()
+            await worker.task
+
+    asyncio.run(main())
+
+
+async def _read(stream: AgentStream[Any, Any]) -> None:
+    async for _ in stream:
+        pass
 
 
 def test_it_needs_a_journal_with_a_queue() -> None:
