@@ -12,6 +12,7 @@ from typing import Any, Final, Generic, Literal, cast
 
 from typing_extensions import TypeVar
 
+from headwater.durable.drive import whole_log
 from headwater.durable.followed import Followed
 from headwater.durable.home import Home, home_of, journal_url
 from headwater.durable.saying import say_answer, say_cancel, say_steer
@@ -123,11 +124,9 @@ class RunRef(Generic[OutputT]):
 
         async def ask() -> tuple[Question, ...]:
             log = await self._home.log()
-            page = await log.read(self.id)
-            events = [*page.events()]
-            while page.spans and page.after < page.end - 1:
-                page = await log.read(self.id, page.after)
-                events += page.events()
+            if (await log.info(self.id)).over:
+                return ()
+            events = await whole_log(log, self.id)
             return past_of(events).pending if events else ()
 
         return either(self._home, ask)

@@ -59,9 +59,7 @@ END: Final = """
 
 def end_of(db: sqlite3.Connection, no: int) -> int:
     """The number of the log's next event."""
-    row = db.execute("select first + n from events where no = ? order by first desc limit 1", (no,)).fetchone()
-    if row is None:
-        row = db.execute("select n from packs where no = ?", (no,)).fetchone()
+    row = db.execute(f"select {END} from runs where no = ?", (no,)).fetchone()
     return 0 if row is None else int(row[0])
 
 

@@ -181,10 +181,11 @@ class SqliteLog(RunLog):
         return await self._reader.do(lambda db: self._news(db, pages, letters, now))
 
     def _news(self, db: sqlite3.Connection, pages: set[Wanted], letters: set[Wanted], now: float) -> Looked:
-        newest = reading.newest_letter(db)
-        if newest != self._newest or now - self._read_all_at >= READ_ALL:
-            self._newest, self._read_all_at = newest, now
-            self._quiet = set()
+        if letters:
+            newest = reading.newest_letter(db)
+            if newest != self._newest or now - self._read_all_at >= READ_ALL:
+                self._newest, self._read_all_at = newest, now
+                self._quiet = set()
         asked = letters - self._quiet
         looked = reading.look(db, pages, asked)
         self._quiet |= {one for one in asked if one not in looked.letters and one[0] not in looked.missing}
