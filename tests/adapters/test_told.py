@@ -248,3 +248,21 @@ def test_no_message_can_be_sent_to_it() -> None:
     for _ in stream.events():
         with pytest.raises(ConfigurationError, match="another framework"):
             stream.steer("Stop")
+
+
+def test_the_outermost_run_may_be_said_to_fail() -> None:
+    async def tell(run: AdaptedRun) -> None:
+        run.text("Well")
+        run.fail(RuntimeError("no network"))
+
+    log: list[Event] = []
+    stream: AgentStream[Any, Any] = AgentStream(lambda: AdaptedRun("told", tell, (Message.user("Hi"),)))
+    with pytest.raises(RuntimeError, match="no network"):
+        _read(stream, log)
+    check_log(log)
+    assert types(log)[-1] == "run.failed"
+
+
+def _read(stream: AgentStream[Any, Any], into: list[Event]) -> None:
+    for event in stream.events():
+        into.append(event)  # noqa: PERF402  # kept also when the reading fails

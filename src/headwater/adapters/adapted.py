@@ -6,12 +6,14 @@ Owns the options of a run. A subclass reads its framework's stream in `_tell`.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, cast
 
 from typing_extensions import Unpack
 
 from headwater.adapters.adapted_run import AdaptedRun
+from headwater.adapters.conversation import PARTS, Said, Turn, turns
 from headwater.agents import validation
 from headwater.agents.runnable import RunnableTool, UnawaitedRun
 from headwater.agents.task import Task, as_messages
@@ -55,6 +57,8 @@ class Adapted:
 
     framework: ClassVar[str] = ""
     """What it belongs to, in error messages."""
+    kinds: ClassVar[tuple[type[Said], ...] | None] = None
+    """The parts that the framework takes in a user's message; None: `_tell` takes any message as it is."""
 
     def __init__(self, name: str, *, description: str = "") -> None:
         if not isinstance(name, str) or not name:
@@ -66,8 +70,9 @@ class Adapted:
         """Reads the framework's stream, and tells the run."""
         raise NotImplementedError
 
-    def _check(self, messages: tuple[Message, ...]) -> None:
-        """Raises ConfigurationError if the framework cannot be given these messages."""
+    def _turns(self, messages: Sequence[Message]) -> tuple[Turn, ...]:
+        """Returns the messages as the framework takes them. Raises ConfigurationError if it cannot be given them."""
+        return turns(messages, self.framework, kinds=PARTS if self.kinds is None else self.kinds)
 
     # --- running
 
@@ -133,7 +138,8 @@ class Adapted:
         for unknown in more:
             raise validation.unknown(unknown, _OPTIONS, hint=f"It belongs to {self.framework or 'the framework'}.")
         messages = as_messages(task)
-        self._check(messages)
+        if self.kinds is not None:
+            self._turns(messages)
         limits = validation.timeouts(timeouts)
         run = AdaptedRun(self.name, self._tell, messages, context=context, timeout=limits.run if limits else None)
         run.wants_log = keep_log

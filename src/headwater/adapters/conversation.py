@@ -7,12 +7,12 @@ made them reads them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 from headwater.errors import ConfigurationError
 from headwater.events.messages import File, Image, Message, Text, ToolCall, ToolResult
 
-__all__ = ("Said", "Turn", "only_text", "turns")
+__all__ = ("PARTS", "Said", "Turn", "only_text", "turns")
 
 Said: TypeAlias = Text | Image | File
 
@@ -29,9 +29,11 @@ class Turn(NamedTuple):
         return "".join(part.text for part in self.parts if isinstance(part, Text))
 
 
-def turns(
-    messages: Sequence[Message], framework: str, *, kinds: tuple[type[Said], ...] = (Text, Image, File)
-) -> tuple[Turn, ...]:
+PARTS: Final[tuple[type[Said], ...]] = (Text, Image, File)
+"""What a message of a user may have."""
+
+
+def turns(messages: Sequence[Message], framework: str, *, kinds: tuple[type[Said], ...] = PARTS) -> tuple[Turn, ...]:
     """Returns the messages for a framework that takes parts of these kinds. Raises ConfigurationError.
 
     An assistant's message is its text.

@@ -18,12 +18,12 @@ from msgspec import UNSET
 
 from headwater.adapters.adapted import Adapted, named
 from headwater.adapters.adapted_run import AdaptedRun
-from headwater.adapters.conversation import Said, Turn, turns
+from headwater.adapters.conversation import PARTS, Said, Turn
 from headwater.adapters.package import imported
 from headwater.adapters.told import ToldRun
 from headwater.errors import ConfigurationError
 from headwater.events import WorkflowShape
-from headwater.events.messages import FinishReason, Image, Message, Text, Usage
+from headwater.events.messages import FinishReason, Image, Text, Usage
 
 __all__ = ("LangGraph",)
 
@@ -59,6 +59,7 @@ class LangGraph(Adapted):
     """
 
     framework = "LangGraph"
+    kinds = PARTS
 
     def __init__(
         self,
@@ -86,9 +87,6 @@ class LangGraph(Adapted):
         self.members = (len(nodes) > 1 and not has_tools) if members is None else members
         self._nodes = tuple(nodes)
 
-    def _check(self, messages: tuple[Message, ...]) -> None:
-        turns(messages, self.framework)
-
     def _begin(self, task: Any, **options: Any) -> AdaptedRun:
         run = super()._begin(task, **options)
         if self.members:
@@ -102,7 +100,7 @@ class LangGraph(Adapted):
 
     async def _tell(self, run: AdaptedRun) -> None:
         messages = imported("langchain_core.messages", _PACKAGE)
-        said = [_message(messages, turn) for turn in turns(run.input, self.framework)]
+        said = [_message(messages, turn) for turn in self._turns(run.input)]
         state = {"messages": said} if self.state is None else self.state(said)
         given = {"context": run.context} if run.context is not None else {}
         telling = _Telling(run, messages, members=self.members)

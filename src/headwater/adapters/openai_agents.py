@@ -15,11 +15,11 @@ from msgspec import UNSET
 
 from headwater.adapters.adapted import Adapted, named
 from headwater.adapters.adapted_run import AdaptedRun
-from headwater.adapters.conversation import Said, Turn, turns
+from headwater.adapters.conversation import PARTS, Said, Turn
 from headwater.adapters.package import imported
 from headwater.adapters.told import ToldRun
 from headwater.errors import ConfigurationError
-from headwater.events.messages import FinishReason, Image, Message, Text, Usage, data_url
+from headwater.events.messages import FinishReason, Image, Text, Usage, data_url
 
 __all__ = ("OpenAIAgents",)
 
@@ -39,6 +39,7 @@ class OpenAIAgents(Adapted):
     """
 
     framework = "The OpenAI Agents SDK"
+    kinds = PARTS
 
     def __init__(self, agent: Any, *, name: str | None = None, description: str = "", **options: Any) -> None:
         sdk = imported("agents", _PACKAGE)
@@ -51,12 +52,9 @@ class OpenAIAgents(Adapted):
         self.agent = agent
         self.options = options
 
-    def _check(self, messages: tuple[Message, ...]) -> None:
-        turns(messages, self.framework)
-
     async def _tell(self, run: AdaptedRun) -> None:
         sdk = imported("agents", _PACKAGE)
-        said = [_input(turn) for turn in turns(run.input, self.framework)]
+        said = [_input(turn) for turn in self._turns(run.input)]
         given = {"context": run.context} if run.context is not None else {}
         result = sdk.Runner.run_streamed(self.agent, said, **given, **self.options)
         telling = _Telling(run, self.agent)

@@ -15,10 +15,10 @@ from msgspec import UNSET
 
 from headwater.adapters.adapted import Adapted, named
 from headwater.adapters.adapted_run import AdaptedRun
-from headwater.adapters.conversation import Said, Turn, turns
+from headwater.adapters.conversation import PARTS, Said, Turn
 from headwater.adapters.package import imported
 from headwater.errors import ConfigurationError
-from headwater.events.messages import FinishReason, Image, Message, Text, Usage
+from headwater.events.messages import FinishReason, Image, Text, Usage
 
 __all__ = ("PydanticAI",)
 
@@ -44,6 +44,7 @@ class PydanticAI(Adapted):
     """
 
     framework = "pydantic-ai"
+    kinds = PARTS
 
     def __init__(self, agent: Any, *, name: str | None = None, description: str = "", **options: Any) -> None:
         ai = imported("pydantic_ai", _PACKAGE)
@@ -55,9 +56,6 @@ class PydanticAI(Adapted):
         self.agent = agent
         self.options = options
 
-    def _check(self, messages: tuple[Message, ...]) -> None:
-        turns(messages, self.framework)
-
     def _begin(self, task: Any, **options: Any) -> AdaptedRun:
         run = super()._begin(task, **options)
         if getattr(self.agent, "output_type", str) is not str:
@@ -66,7 +64,7 @@ class PydanticAI(Adapted):
 
     async def _tell(self, run: AdaptedRun) -> None:
         ai = imported("pydantic_ai", _PACKAGE)
-        history, prompt = _conversation(ai, turns(run.input, self.framework))
+        history, prompt = _conversation(ai, self._turns(run.input))
         given = {"deps": run.context} if run.context is not None else {}
         async with self.agent.iter(prompt, message_history=history or None, **given, **self.options) as graph:
             async for node in graph:

@@ -13,9 +13,9 @@ from typing import Any, TypeAlias
 
 from headwater.adapters.adapted import Adapted, named
 from headwater.adapters.adapted_run import AdaptedRun
-from headwater.adapters.conversation import only_text, turns
+from headwater.adapters.conversation import only_text
 from headwater.errors import ConfigurationError
-from headwater.events.messages import Message, Text
+from headwater.events.messages import Text
 
 __all__ = ("Source", "Strings")
 
@@ -35,6 +35,7 @@ class Strings(Adapted):
     """
 
     framework = "An iterator of strings"
+    kinds = (Text,)
 
     def __init__(
         self, source: Source, *, name: str | None = None, description: str = "", model: str = "", provider: str = ""
@@ -50,11 +51,8 @@ class Strings(Adapted):
         self.provider = provider
         self._takes_context = _positional(source) > 1
 
-    def _check(self, messages: tuple[Message, ...]) -> None:
-        turns(messages, self.framework, kinds=(Text,))
-
     async def _tell(self, run: AdaptedRun) -> None:
-        task = only_text(turns(run.input, self.framework, kinds=(Text,)))
+        task = only_text(self._turns(run.input))
         made: Any = self.source(task, run.context) if self._takes_context else self.source(task)
         pieces = await made if inspect.isawaitable(made) else made
         if not isinstance(pieces, AsyncIterable):

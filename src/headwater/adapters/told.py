@@ -245,9 +245,13 @@ class ToldRun(ToldSteps):
         self._settle_calls()
         if self._successor is not None:
             self._successor.finish(reason, output=output)
+        self._say_end(end)
+
+    def _say_end(self, end: Callable[[], list[Event]]) -> None:
         self.told_all = True
         self.say(end)
-        if (above := self._above[-1] if self._above else None) is not None and isinstance(above, ToldRun):
+        above = self._above[-1] if self._above else None
+        if isinstance(above, ToldRun):
             above.say(lambda: above._end_child(self))
 
     def _finished_with(self, output: Any) -> list[Event]:
@@ -274,12 +278,11 @@ class ToldRun(ToldSteps):
             self._decoder = None
             if self._successor is not None:
                 self._successor.fail(error)
-            self.told_all = True
-            self.say(lambda: self._failed_with(error))
-            if isinstance(above := self._above[-1], ToldRun):
-                above.say(lambda: above._end_child(self))
+            self._say_end(lambda: self._failed_with(error))
 
     def _failed_with(self, error: BaseException) -> list[Event]:
+        if not self._above:
+            raise error  # the outermost run fails where it is read
         self._fail(error)
         return self.end_now("parent")
 
