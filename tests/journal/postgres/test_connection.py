@@ -195,6 +195,32 @@ def test_server_errors_are_translated_and_job_errors_are_not() -> None:
     asyncio.run(main())
 
 
+def test_a_job_costs_two_turns_of_the_loop_besides_its_own() -> None:
+    """One to begin, one to have its result: where a loop reads many streams each turn is long, and the journal late."""
+
+    async def main() -> None:
+        connection, turns = Connection(shared()), 0
+        loop, over = asyncio.get_running_loop(), False
+
+        async def nothing(db: Database) -> int:
+            return 1
+
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            if not over:
+                loop.call_soon(turn)
+
+        await connection.do(nothing)
+        loop.call_soon(turn)
+        await connection.do(nothing)
+        over = True
+        assert turns <= 2
+        await connection.close()
+
+    asyncio.run(main())
+
+
 def warnings_of_the_driver(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [one.getMessage() for one in caplog.records if one.name == "psycopg" and one.levelno >= logging.WARNING]
 
@@ -229,7 +255,7 @@ def test_a_server_that_does_not_answer_a_cancel_is_cut_off(caplog: pytest.LogCap
     async def main() -> None:
         url = running_postgres().database()
         async with Proxy(running_postgres().port) as proxy:
-            connection = Connection(running_postgres().url(name_of(url), proxy.port), patience=0.3)
+            connection = Connection(running_postgres().url(name_of(url), proxy.port), patience=3.0)
             assert await connection.do(one) == 1
             proxy.stalled = True
             with pytest.raises(JournalUnavailable, match="no answer"):

@@ -120,15 +120,27 @@ class Connection:
         """
         if self._closed:
             raise JournalUnavailable("The journal was closed.", hint="Open it again.")
-        task = asyncio.get_running_loop().create_task(self._do(job))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[T] = loop.create_future()
+        task = loop.create_task(self._answer(job, answer))
         self._jobs.add(task)
-        task.add_done_callback(self._over)
-        return await asyncio.shield(task)
+        task.add_done_callback(self._jobs.discard)
+        return await answer
 
-    def _over(self, task: asyncio.Task[Any]) -> None:
-        self._jobs.discard(task)
-        if not task.cancelled():
-            task.exception()  # a cancelled caller does not read it
+    async def _answer(self, job: Callable[[Database], Awaitable[T]], answer: asyncio.Future[T]) -> None:
+        # Who waits for a future goes on one turn of the event loop sooner than who waits for a task, and a turn of a
+        # loop that reads a hundred streams takes as long as the server.
+        try:
+            result = await self._do(job)
+        except asyncio.CancelledError:
+            answer.cancel()
+            raise
+        except Exception as error:
+            if not answer.done():  # a cancelled caller does not read it
+                answer.set_exception(error)
+        else:
+            if not answer.done():
+                answer.set_result(result)
 
     async def _do(self, job: Callable[[Database], Awaitable[T]]) -> T:
         async with self._lock:
@@ -153,18 +165,31 @@ class Connection:
             raise AssertionError("unreachable")
 
     async def _bounded(self, db: Database, job: Callable[[Database], Awaitable[T]]) -> T:
-        task = asyncio.ensure_future(job(db))
+        """The job in this task, which is ended when it takes too long."""
+        loop, task, stopping = asyncio.get_running_loop(), asyncio.current_task(), list[asyncio.Task[None]]()
+        assert task is not None
+        timer = loop.call_later(self._patience, lambda: stopping.append(loop.create_task(_stop(db, task))))
         try:
-            done, _ = await asyncio.wait({task}, timeout=self._patience)
+            return await job(db)
         except asyncio.CancelledError:
-            await _stopped(db, task)
-            await self._drop()
+            if not stopping or not stopping[0].done():
+                await self._drop()
+                raise
+            task.uncancel()  # `_stop` was what cancelled it
+            raise self._too_long() from None
+        except Exception:
+            if stopping:
+                raise self._too_long() from None
             raise
-        if not done:
-            await _stopped(db, task)
-            await self._drop()
-            raise unavailable(self._url, TimeoutError(f"no answer within {self._patience:g} seconds"))
-        return task.result()
+        finally:
+            timer.cancel()
+            if stopping:
+                stopping[0].cancel()
+                await asyncio.wait(stopping)
+                await self._drop()  # the server may still be about to cancel what comes next
+
+    def _too_long(self) -> JournalUnavailable:
+        return unavailable(self._url, TimeoutError(f"no answer within {self._patience:g} seconds"))
 
     async def _drop(self) -> None:
         db, self._db = self._db, None
@@ -184,20 +209,17 @@ async def _forget_plans(db: Database) -> None:
         await db.execute("discard plans", prepare=False)
 
 
-async def _stopped(db: Database, task: asyncio.Future[Any]) -> None:
-    """Ends a job: the server is asked to cancel it; one that does not answer that either is cut off.
+async def _stop(db: Database, task: asyncio.Task[Any]) -> None:
+    """Ends the job of a task: the server is asked to cancel it; one that does not answer that either is cut off.
 
-    The job itself is not cancelled: the driver would then ask the server on its own, for longer, and log how it went.
+    The task is not cancelled at once: the driver would then ask the server on its own, for longer, and log how it went.
     """
     with contextlib.suppress(psycopg.Error, OSError):
         await db.cancel_safe(timeout=CANCELS_WITHIN)
-    for end in (lambda: None, lambda: _cut(db), task.cancel):
-        end()
-        done, _ = await asyncio.wait({task}, timeout=ENDS_WITHIN)
-        if done:
-            if not task.cancelled():
-                task.exception()
-            return
+    await asyncio.sleep(ENDS_WITHIN)
+    _cut(db)
+    await asyncio.sleep(ENDS_WITHIN)
+    task.cancel()
 
 
 def _cut(db: Database) -> None:
