@@ -14,7 +14,15 @@ from headwater.providers.registry import resolve
 from tests.support.paths import ROOT
 
 SOURCE = ROOT / "src" / "headwater"
-MET = ("backends", "providers", "runtime/agent_run.py", "runtime/tool_calls.py", "runtime/run.py", "cli")
+MET = (
+    "backends",
+    "providers",
+    "runtime/agent_run.py",
+    "runtime/tool_calls.py",
+    "runtime/run.py",
+    "runtime/guards/verdicts.py",
+    "cli",
+)
 """Where errors come from that a command can meet: all but how the library is called."""
 PROGRAMMERS = (
     "asyncio.run(",  # no running event loop: commands have theirs

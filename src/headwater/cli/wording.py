@@ -41,6 +41,7 @@ _REPLACED: Final = tuple(
         (r"\b(?:Go on with|Use) the same declaration;", "Give the options that it was run with, as --agent or --tool;"),
         (r"with on_changed=\"warn\" (what|the)\b", r"with --anyway \1"),
         (r"; (?:the partial answer|what had come) is in the error's `response`", ""),
+        (r" ?What had passed before is in the error's `response`\.", ""),
     )
 )
 
