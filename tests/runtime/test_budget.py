@@ -150,6 +150,12 @@ def test_within_its_budget_a_run_is_as_without() -> None:
     assert budget.left.tool_calls == 5
 
 
+def test_a_budget_of_one_is_not_said_to_be_of_several() -> None:
+    agent = Agent(model=ScriptedModel(["One.", "Two."]), budget=Budget(requests=1), max_loops=2)
+    with pytest.raises(BudgetExceeded, match="The budget of 1 request is used up: 1 spent"):
+        agent.run("go")
+
+
 def test_a_used_up_budget_sends_nothing() -> None:
     budget = Budget(output_tokens=3)
     model = ScriptedModel([[Say(["abcd"] * 3)], "Not sent."])

@@ -89,7 +89,12 @@ class Left(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _NAMES: Final = Left.__struct_fields__
-_WORDS: Final = {name: name.replace("_", " ") for name in _NAMES}
+
+
+def _words(name: str, number: int = 0) -> str:
+    """Returns what is counted: "request" of 1, "output tokens" of more."""
+    words = name.replace("_", " ")
+    return words.removesuffix("s") if number == 1 else words
 
 
 class Budget:
@@ -191,7 +196,7 @@ class Budget:
         """Returns the error for that limit; `input_tokens` is the input of a request that no longer fits."""
         limit, spent = self.limit(name), getattr(self._spent, name)
         what, used = (
-            (f"${limit}", f"${_short(spent)}") if name == "cost" else (f"{limit:,} {_WORDS[name]}", f"{spent:,}")
+            (f"${limit}", f"${_short(spent)}") if name == "cost" else (f"{limit:,} {_words(name, limit)}", f"{spent:,}")
         )
         said = f"The budget of {what} is used up: {used} spent."
         if input_tokens:
@@ -212,7 +217,7 @@ class Budget:
                     continue
                 self._warned.add(name)
             used = getattr(spent, name)
-            what = f"${_short(used)} of ${limit}" if name == "cost" else f"{used:,} of {limit:,} {_WORDS[name]}"
+            what = f"${_short(used)} of ${limit}" if name == "cost" else f"{used:,} of {limit:,} {_words(name)}"
             warned.append(Warned(code="budget_low", message=f"The budget is low: {what} are spent."))
         return warned
 
