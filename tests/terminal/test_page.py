@@ -311,6 +311,19 @@ def test_so_can_that_of_a_plain_line(voice: Any) -> None:
     assert " ".join(shown.rows).removeprefix("Refused: ") == f"{LONG} end"
 
 
+def test_a_warning_waits_for_the_end_of_the_text_that_it_would_split() -> None:
+    warning = Noted("The budget is low.", "warning", aside=True)
+    shown = Shown(
+        *BEGUN, Said("It is **co"), warning, Said("ld**.\n\n```python\nx = 1\n"), warning, Said("y = 2\n```\n")
+    )
+    assert not any("budget" in row for row in shown.rows)
+    shown.take(ToolEnded("look()", 1.0, result="yes"))
+    code = [row for row in shown.rows if not row.startswith("──")]
+    assert code[:8] == ["It is cold.", "", "x = 1", "y = 2", "", "· The budget is low.", "· The budget is low.", ""]
+    shown.take(warning)
+    assert shown.rows[-1] == "· The budget is low.", "nothing is open"
+
+
 def test_text_is_at_most_a_hundred_columns_wide() -> None:
     shown = Shown(*BEGUN, Said("word " * 60), Ended("finished"), columns=200)
     assert max(map(len, shown.rows)) <= 100

@@ -331,7 +331,7 @@ def test_retracted_text_is_not_kept() -> None:
     [
         (
             Warned(code="x", message="Only one choice is read.", hint="Ask for one."),
-            Noted("Only one choice is read. Ask for one.", "warning"),
+            Noted("Only one choice is read. Ask for one.", "warning", aside=True),
         ),
         (
             FileMade(step=1, media_type="image/png", name="tide.png"),

@@ -95,6 +95,8 @@ class Page:
         """The kind of the last finished row; "" without one."""
         self._words: Words | None = None
         self._voice = ""
+        self._asides: list[Noted] = []
+        """Notes that wait for the end of the open rows, which they must not split."""
         self._acts: tuple[Act, ...] = ()
         self._since: dict[str, float] = {}
         """The start time of each activity."""
@@ -151,7 +153,9 @@ class Page:
             case Withdrawn():
                 self._withdrawn(item)
             case Noted(text, level):
-                if level != "error" or self._look.errors:
+                if item.aside and self._words is not None:
+                    self._asides.append(item)
+                elif level != "error" or self._look.errors:
                     self._note(text, level)
             case LoopBegan(number, of):
                 bar = self._signs.rule * 2
@@ -253,6 +257,9 @@ class Page:
             self._keep(self._words.finish())
             self._words = None
             self._open = None
+            asides, self._asides = self._asides, []
+            for aside in asides:
+                self._note(aside.text, aside.level)
 
     def _keep(self, finished: Sequence[Drawn]) -> None:
         for drawn in finished:

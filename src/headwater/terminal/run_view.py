@@ -145,6 +145,8 @@ class Noted(Item, frozen=True, gc=False):
 
     text: str
     level: Level = "note"
+    aside: bool = False
+    """Whether it says nothing of the text that is open, which goes on after it."""
 
 
 class Ended(Item, frozen=True, gc=False):
@@ -392,7 +394,7 @@ class RunView:
         return _NOTHING
 
     def _warned(self, event: Warned) -> tuple[Item, ...]:
-        return (Noted(notes.warned(event), "warning"),)
+        return (Noted(notes.warned(event), "warning", aside=True),)
 
     def _file(self, event: FileMade) -> tuple[Item, ...]:
         return (Noted(notes.file_made(event)),)
