@@ -15,13 +15,18 @@ from typing import Any
 from benchmarks.bodies import API
 from benchmarks.journal_worker import agents
 
-__all__ = ("Lags", "begun", "called", "cancelled", "quantile", "read", "resumed", "submitted")
+__all__ = ("Lags", "begun", "called", "cancelled", "quantile", "read", "resumed", "spread", "submitted")
 
 
 def quantile(values: Sequence[float], share: float) -> float:
     """The value below which that share of the values is."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """The median, and what 99 of 100 values do not exceed."""
+    return {"p50": statistics.median(values), "p99": quantile(values, 0.99)}
 
 
 class Lags:
@@ -88,7 +93,7 @@ async def read(api: API, url: str, journal: str, streams: int, *, lags: bool) ->
     answer: dict[str, Any] = {"tokens": sum(counts), "cpu": used, "seconds": took, "appends": seen.appends}
     for name, values in (("came", came), ("stored", seen.lags)):
         if values:
-            answer[name] = {"p50": statistics.median(values), "p99": quantile(values, 0.99)}
+            answer[name] = spread(values)
     return answer
 
 
@@ -121,7 +126,7 @@ async def submitted(journal: str, runs: int, rate: float) -> dict[str, Any]:
     used = time.process_time() - cpu
     answer: dict[str, Any] = {"runs": len(ended), "cpu": used, "seconds": time.monotonic() - start}
     for name, values in (("began", began), ("seen", seen), ("ended", ended)):
-        answer[name] = {"p50": statistics.median(values), "p99": quantile(values, 0.99)}
+        answer[name] = spread(values)
     return answer
 
 

@@ -19,14 +19,13 @@ from typing import Any
 from benchmarks.journal import API, PACED_TOKENS, journals, workers
 from benchmarks.lab import Lab, Table, median
 from benchmarks.postgres import Server
+from headwater.durable.home import BEAT_SECONDS, LOOK_SECONDS
+from headwater.journal.postgres.store import LIVE
 
 __all__ = ("ASSUMED", "Machines", "Need", "Times", "fitted", "measure", "need")
 
 TOKENS_A_SECOND = 50
-DUE_SECONDS, BEAT_SECONDS = 1.5, 3.0
-"""The intervals of `durable.home`."""
-POLLS_A_SECOND = 40
-"""`journal.postgres.store.LIVE`."""
+POLLS_A_SECOND = 1 / LIVE
 CONNECTIONS = 4
 """Of one process, see docs/durable.md."""
 
@@ -113,7 +112,7 @@ def need(times: Times, streams: float, processes: int, *, followed: float = 0.0,
     database = (
         tokens * times.database_token
         + appends * times.database_append
-        + processes * (times.due / DUE_SECONDS + times.beat / BEAT_SECONDS)
+        + processes * (times.due / LOOK_SECONDS + times.beat / BEAT_SECONDS)
         + followed * POLLS_A_SECOND * times.poll
         + runs * times.submit
     )
@@ -165,8 +164,8 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
         if server is None or server.seconds() is None:
             raise RuntimeError("Scaling is measured with a PostgreSQL on this machine: install it.")
         with Lab(pin=False) as own:
-            times, loads = _times(own, urls["postgresql"], server, quick=quick)
-            checked = _checked(own, urls["postgresql"], server, times, loads, quick=quick)
+            times = _times(own, urls["postgresql"], server, quick=quick)
+            checked = _checked(own, urls["postgresql"], server, times, quick=quick)
             own.dismiss()
         return [_service_times(times), checked, _sizes(times)]
 
@@ -217,7 +216,7 @@ def _all(pool: ThreadPoolExecutor, calls: list[Callable[[], dict[str, Any]]]) ->
     return [one.result() for one in [pool.submit(call) for call in calls]]
 
 
-def _times(lab: Lab, journal: str, server: Server, *, quick: bool) -> tuple[Times, list[Load]]:
+def _times(lab: Lab, journal: str, server: Server, *, quick: bool) -> Times:
     few, many = (1, 2) if quick else (5, 100)
     loads = [_load(lab, journal, server, streams, 1, quick=quick) for streams in (few, many)]
     low, high = loads
@@ -234,7 +233,7 @@ def _times(lab: Lab, journal: str, server: Server, *, quick: bool) -> tuple[Time
         before = server.seconds() or 0.0
         answer = lab.order("scale 0", "submitted", journal=journal, runs=runs, rate=50.0)
         submit = ((server.seconds() or 0.0) - before) / runs
-    times = Times(
+    return Times(
         worker_token=high.worker / high.tokens,
         database_append=append,
         database_token=token,
@@ -247,10 +246,9 @@ def _times(lab: Lab, journal: str, server: Server, *, quick: bool) -> tuple[Time
         submit=submit,
         run=answer["cpu"] / runs,
     )
-    return times, loads
 
 
-def _checked(lab: Lab, journal: str, server: Server, times: Times, loads: list[Load], *, quick: bool) -> Table:
+def _checked(lab: Lab, journal: str, server: Server, times: Times, *, quick: bool) -> Table:
     """The model beside loads that it was not fitted to, with one worker and with two."""
     wanted = ((2, 1), (2, 2)) if quick else ((50, 1), (50, 2), (100, 2))
     rows = []
