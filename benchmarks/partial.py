@@ -73,7 +73,7 @@ def _document(length: int) -> str:
         number = len(items)
         words = "the tide is the rise and fall of the sea by the pull of the moon " * 2
         tide = {"id": number, "name": f"port {number}", "text": words, "tags": ["a", "b"], "high": number % 2 == 0}
-        items.append({**tide, "metres": number * 1.25})
+        items.append({**tide, "meters": number * 1.25})
     return text
 
 

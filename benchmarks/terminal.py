@@ -48,7 +48,7 @@ beneath them. A harbour's own times are in its `almanac`, which says when high w
 
 ```python
 def height(hours: float) -> float:
-    return mean + range_ / 2 * cos(2 * pi * hours / 12.42)  # in metres
+    return mean + range_ / 2 * cos(2 * pi * hours / 12.42)  # in meters
 ```
 
 | port | high water | height |

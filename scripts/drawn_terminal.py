@@ -106,7 +106,7 @@ def still(rows: Iterable[str], columns: int, lines: int) -> Film:
 
 @dataclass
 class Run:
-    """Neighbouring cells that appeared and disappeared together."""
+    """Neighboring cells that appeared and disappeared together."""
 
     row: int
     column: int

@@ -148,8 +148,8 @@ def harbour(folder: Path) -> Path:
 
 
 def test_piped_input_follows_the_task() -> None:
-    done = headwater("run", "Summarise:", "--json", "--model", "offline", stdin="The sea rises.\n")
-    assert json.loads(done.stdout.splitlines()[0])["input"][0]["content"][0]["text"] == "Summarise:\n\nThe sea rises."
+    done = headwater("run", "Summarize:", "--json", "--model", "offline", stdin="The sea rises.\n")
+    assert json.loads(done.stdout.splitlines()[0])["input"][0]["content"][0]["text"] == "Summarize:\n\nThe sea rises."
 
 
 def test_each_event_of_json_has_its_stamps_also_where_they_are_the_defaults() -> None:

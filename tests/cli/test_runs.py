@@ -34,7 +34,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HEADWATER_MODEL", "offline")
     save("good.jsonl.gz", ["Let me look. ", Call("look", {"what": "sea"})], "It is \x1b[31mblue.")
-    save("other.jsonl", ["Let me look. ", Call("look", {"what": "sky"})], "It is grey.")
+    save("other.jsonl", ["Let me look. ", Call("look", {"what": "sky"})], "It is gray.")
     save("failed.jsonl", ["Half", Cut()])
     return tmp_path
 
@@ -124,7 +124,7 @@ def test_a_run_as_its_events(folder: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_run_is_played(folder: Path) -> None:
     done = headwater("runs", "play", "other.jsonl", "--speed", "0", cwd=folder)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "It is grey." in done.stdout
+    assert "It is gray." in done.stdout
     done = headwater("runs", "play", "failed.jsonl", "--speed", "0", cwd=folder)
     assert "the run failed: IncompleteStream" in done.stderr
 

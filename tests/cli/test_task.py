@@ -38,8 +38,8 @@ def typed(monkeypatch: pytest.MonkeyPatch, text: str, *, person: bool = False) -
         (["Explain", "tides"], "", "Explain tides"),
         ([], "Explain\ntides\n", "Explain\ntides"),
         (["-"], "Explain tides\n", "Explain tides"),
-        (["Summarise:"], "The sea.\n", "Summarise:\n\nThe sea."),
-        (["Summarise:", "-"], "The sea.\n", "Summarise:\n\nThe sea."),
+        (["Summarize:"], "The sea.\n", "Summarize:\n\nThe sea."),
+        (["Summarize:", "-"], "The sea.\n", "Summarize:\n\nThe sea."),
         (["Is", "this", "-", "a", "poem?"], "The sea.", "Is this\n\nThe sea.\n\na poem?"),
     ],
 )

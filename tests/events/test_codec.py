@@ -311,7 +311,7 @@ def test_any_bytes_are_an_event_or_raise_invalid_record(data: bytes) -> None:
 # --- values outside JSON
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = "red"
 
 
@@ -350,7 +350,7 @@ class Point:
         (Share(0.5), 0.5),
         ([Word("a"), {"k": Level(1)}], ["a", {"k": 1}]),
         (b"\x00\xff", "AP8="),
-        (Colour.RED, "red"),
+        (Color.RED, "red"),
         (Point(1, 2), {"x": 1, "y": 2}),
         (Model(name="n", at=datetime.date(2026, 1, 2)), {"name": "n", "at": "2026-01-02"}),
         (types.MappingProxyType({"a": (1, 2)}), {"a": [1, 2]}),

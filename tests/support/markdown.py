@@ -1,6 +1,6 @@
 """Markdown for testing a terminal: CommonMark's own examples, models' answers, and one answer with every element.
 
-CommonMark's examples are not part of this repository (their licence is CC BY-SA): they are read from the file in
+CommonMark's examples are not part of this repository (their license is CC BY-SA): they are read from the file in
 HEADWATER_COMMONMARK, the `commonmark.json` in the source distribution of markdown-it-py.
 """
 

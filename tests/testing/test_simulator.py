@@ -295,7 +295,7 @@ def test_http_errors_of_any_body(body: bytes) -> None:
         assert refused.value.status == 502
 
 
-def test_retry_after_is_honoured_and_then_it_works() -> None:
+def test_retry_after_is_honored_and_then_it_works() -> None:
     with ProviderSimulator([Fail(429, retry_after=0.1), "Hello."]) as provider:
         begun = time.monotonic()
         assert ask(provider, retries=1) == "Hello."

@@ -33,7 +33,7 @@ examples:
   headwater run "Explain tides"
   headwater run "Explain tides" --model openai/gpt-5.4 --max-tokens 300
   headwater run "When is high water in Brest?" --tool tides:high_water
-  cat notes.txt | headwater run "Summarise:"
+  cat notes.txt | headwater run "Summarize:"
   headwater run "What is in these?" --image harbour.jpg --file chart.pdf
   headwater run "When is high water in Brest?" --agent harbour:pilot
   headwater run "Name a port." --schema port.json | jq .port

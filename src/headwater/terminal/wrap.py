@@ -28,7 +28,7 @@ _WIDE: Final = (
 _CLOSING: Final = "、。，．！？：；）」』】》〉〕…"  # noqa: RUF001 - characters that must not start a row
 _PIECES: Final = re.compile(f" +|[^ {_WIDE}]+|[{_WIDE}][{_CLOSING}]*")
 
-# Characters that change the direction of writing or join their neighbors (a family of emoji, a flag's colours,
+# Characters that change the direction of writing or join their neighbors (a family of emoji, a flag's colors,
 # the emoji form of a sign): terminals differ in how they show them, and a row of unknown width breaks the frame
 # around it. Without them each character has the width that all tables give it.
 _UNSETTLED: Final = dict.fromkeys(

@@ -29,7 +29,7 @@ LIMIT = 500
 AT = 400
 """Below it: an estimate is not the server's own count."""
 
-FACT = "The gauge at the old bridge stood at 4.12 metres when the ferry left, and the wind came from the west. " * 5
+FACT = "The gauge at the old bridge stood at 4.12 meters when the ferry left, and the wind came from the west. " * 5
 
 
 def _openai_chat(tokens: int) -> Body:
@@ -156,7 +156,7 @@ class Reader:
             self.summaries += 1
             return f"Summary {self.summaries}: the gauge was read {text_of(received.json).count('4.12')} times."
         if _calls_and_results(self.api, messages[-1])[1]:
-            return f"It stands at 4.12 metres. {FACT}"
+            return f"It stands at 4.12 meters. {FACT}"
         return Call("look", {"at": "the old bridge"})
 
 

@@ -1,4 +1,4 @@
-"""Runs on bytes that are hurt on the way, and the one judgement of them all.
+"""Runs on bytes that are hurt on the way, and the one judgment of them all.
 
 `played` makes a source of an answer without a socket, so that a virtual clock governs every pause; over a real one,
 `headwater.testing.ProviderSimulator` does. `judge` says what is wrong with how a run ended: an answer is whole and

@@ -68,7 +68,7 @@ def test_it_can_be_read_on_a_light_and_on_a_dark_page() -> None:
     light, dark = style.split("@media (prefers-color-scheme: dark)")
     names = {part.split(":")[0].strip() for part in light.split("{")[1].split("}")[0].split(";") if part.strip()}
     for name in names:
-        assert f"{name}:" in dark, f"{name} has no colour for a dark page"
+        assert f"{name}:" in dark, f"{name} has no color for a dark page"
 
 
 @BUSY

@@ -170,7 +170,7 @@ def numbered(events: Sequence[Event]) -> list[Event]:
 
 
 def joined(events: Sequence[Event]) -> Iterator[Event]:
-    """Neighbouring pieces of one part as one."""
+    """Neighboring pieces of one part as one."""
     last: Any = None
     for event in events:
         field = "json" if isinstance(event, CallDelta) else "text"

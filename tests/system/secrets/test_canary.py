@@ -49,7 +49,7 @@ def masked(headers: dict[str, str]) -> str:
     return " ".join(f"{word[:14]}******{word[-4:]} and {word[:22]}... and {word[-12:]}" for word in words)
 
 
-Behaviour = Callable[[Server], None]
+Behavior = Callable[[Server], None]
 
 
 def answers(server: Server) -> None:
@@ -122,7 +122,7 @@ def echoes_in_headers(server: Server) -> None:
     server.says_anything(written)
 
 
-def not_http(form: str) -> Behaviour:
+def not_http(form: str) -> Behavior:
     """A reply that is no HTTP, or breaks off as such, with what was sent in it."""
 
     def behave(server: Server) -> None:
@@ -166,7 +166,7 @@ def stands_still(server: Server) -> None:
     server.streams([said("High water")], hold=True)
 
 
-BEHAVIOURS: list[Behaviour] = [
+BEHAVIORS: list[Behavior] = [
     answers,
     echoes_the_request,
     echoes_it_as_a_code,
@@ -211,8 +211,8 @@ def look_at_declarations(agent: Agent[Any, Any], seen: Seen) -> None:
 
 
 def _tried(every: int) -> list[Any]:
-    """Each place with each behaviour, or every so many of these: no place and no behaviour is left out."""
-    pairs = itertools.product(enumerate(PLACES.items()), enumerate(BEHAVIOURS))
+    """Each place with each behavior, or every so many of these: no place and no behavior is left out."""
+    pairs = itertools.product(enumerate(PLACES.items()), enumerate(BEHAVIORS))
     return [
         pytest.param(place, behave, id=f"{name}-{behave.__name__}")
         for (at, (name, place)), (number, behave) in pairs
@@ -223,7 +223,7 @@ def _tried(every: int) -> list[Any]:
 @pytest.mark.long
 @pytest.mark.parametrize(("place", "behave"), _tried(tries(3, 1)))
 def test_a_key_shows_nowhere(
-    place: Place, behave: Behaviour, server: Server, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    place: Place, behave: Behavior, server: Server, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behave(server)
     options = IMPATIENT if behave is stands_still else OPTIONS
@@ -239,7 +239,7 @@ def test_a_key_shows_nowhere(
 @pytest.mark.parametrize(("provider", "variable"), VARIABLES, ids=lambda name: name)
 @pytest.mark.parametrize("behave", [answers, echoes_the_request], ids=lambda behave: behave.__name__)
 def test_a_key_in_a_variable_shows_nowhere(
-    provider: str, variable: str, behave: Behaviour, server: Server, seen: Seen, monkeypatch: pytest.MonkeyPatch
+    provider: str, variable: str, behave: Behavior, server: Server, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     behave(server)
     known = PROVIDERS[provider]

@@ -1,6 +1,6 @@
 """Whatever is asked, of whichever server: the body fits the vendor's own types and keeps the rules of its API.
 
-A request that cannot be honoured is refused before it is sent, with an error of headwater's own.
+A request that cannot be honored is refused before it is sent, with an error of headwater's own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rows of an exact width, with and without colours."""
+"""Rows of an exact width, with and without colors."""
 
 from __future__ import annotations
 

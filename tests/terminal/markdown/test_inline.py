@@ -33,7 +33,7 @@ def test_marks_become_styles(text: str, expected: list[tuple[str, str]]) -> None
 
 
 def _merged(pieces: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Neighbours in one style as one: a parser may cut its text anywhere."""
+    """Neighbors in one style as one: a parser may cut its text anywhere."""
     merged: list[tuple[str, str]] = []
     for text, style in pieces:
         if merged and merged[-1][1] == style and "\n" not in (text, merged[-1][0]):

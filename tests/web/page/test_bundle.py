@@ -94,7 +94,7 @@ def test_comments_are_left_out_and_strings_are_not(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("name", ["preact", "htm", "marked"])
-def test_vendored_modules_are_listed_with_their_licence(name: str) -> None:
+def test_vendored_modules_are_listed_with_their_license(name: str) -> None:
     assert f"{name}.mjs" in NOTICE.read_text(encoding="utf-8")
     assert bundle.text(f"vendor/{name}.LICENSE")
 

@@ -93,12 +93,12 @@ def _url(endpoint: Endpoint) -> str:
 def _refuse(settings: Settings, endpoint: Endpoint) -> None:
     refuse_background(settings, endpoint.provider)
     given = settings.given()
-    honoured = {"store": False, "parallel_tool_calls": True}  # the default of Ollama
+    honored = {"store": False, "parallel_tool_calls": True}  # the default of Ollama
     refused = {"verbosity", "service_tier", "user", "store", "parallel_tool_calls"} | endpoint.quirks.unsupported
     if settings.tool_choice not in (None, "auto", "none"):
         refused |= {"tool_choice"}
     for name, value in given.items():
-        if name in refused and not (name in honoured and honoured[name] is value):
+        if name in refused and not (name in honored and honored[name] is value):
             raise _unsupported(name, value, f"Leave {name} out, or pass the API's own field in extra=.")
 
 

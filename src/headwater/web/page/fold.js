@@ -4,7 +4,7 @@
 
 export const RATE_BIN = 0.25; // seconds that one sample of the rate spans
 export const CHARACTERS_A_TOKEN = 4; // an estimate, while the provider has reported nothing
-export const HUES = 8; // how many colours style.css has for agents
+export const HUES = 8; // how many colors style.css has for agents
 
 const FOLLOWED = new Set(["retry", "fallback", "restart", "resume", "guard"]);
 
@@ -161,7 +161,7 @@ export class Fold {
     return this.listed.agents;
   }
 
-  // Each agent has a colour, by its turn to begin.
+  // Each agent has a color, by its turn to begin.
   hue(run) {
     return run.hue ?? 0;
   }
@@ -513,7 +513,7 @@ const HANDLERS = {
   },
 };
 
-const ADDED = { loop: "Next loop", repair: "Sent back: the answer did not fit its type", compact: "Earlier messages were summarised" };
+const ADDED = { loop: "Next loop", repair: "Sent back: the answer did not fit its type", compact: "Earlier messages were summarized" };
 
 function findSaid(fold, key) {
   for (const run of fold.runs.values()) {

@@ -1,5 +1,5 @@
 // A picture that is drawn, not laid out: hundreds of bars that change ten times a second. Owns the size of its canvas,
-// the sharpness on dense screens, and the colours, which are those of the style sheet.
+// the sharpness on dense screens, and the colors, which are those of the style sheet.
 import { Component } from "../vendor/preact.mjs";
 import { HUES } from "../fold.js";
 import { html } from "../html.js";
@@ -8,7 +8,7 @@ let palette = null;
 addEventListener("themechange", () => (palette = null));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (palette = null));
 
-export function colours() {
+export function colors() {
   if (palette) return palette;
   const probe = document.body.appendChild(document.createElement("i"));
   const read = (name) => {
@@ -22,7 +22,7 @@ export function colours() {
   return palette;
 }
 
-// `draw(context, width, height, colours)` is called once a frame at most, and where the size or the theme has changed.
+// `draw(context, width, height, colors)` is called once a frame at most, and where the size or the theme has changed.
 export class Canvas extends Component {
   componentDidMount() {
     this.sizes = new ResizeObserver(() => {
@@ -58,7 +58,7 @@ export class Canvas extends Component {
     const context = this.canvas.getContext("2d");
     context.setTransform(dense, 0, 0, dense, 0, 0);
     context.clearRect(0, 0, width, height);
-    this.props.draw(context, width, height, colours());
+    this.props.draw(context, width, height, colors());
   }
 
   render({ label, children }) {
@@ -103,12 +103,12 @@ const EDGE = 8; // pixels by which the last number stands out over its line
 
 // The lines and numbers of a time axis, its numbers at the top or under the lines; `x` gives the place of so many seconds
 // after the beginning.
-export function grid(context, times, x, height, colours, { under = false } = {}) {
+export function grid(context, times, x, height, colors, { under = false } = {}) {
   const last = times.ticks.at(-1);
-  context.strokeStyle = colours.line;
-  context.fillStyle = colours["ink-2"];
+  context.strokeStyle = colors.line;
+  context.fillStyle = colors["ink-2"];
   context.lineWidth = 1;
-  context.font = `11px ${colours.sans}`;
+  context.font = `11px ${colors.sans}`;
   for (const tick of times.ticks) {
     const at = Math.round(x(tick)) + 0.5;
     if (under) line(context, at, 0, at, height - AXIS + 4);
@@ -119,15 +119,15 @@ export function grid(context, times, x, height, colours, { under = false } = {})
 }
 
 // What a run did over time, on one row: an outline while it waited, a bar while it spoke, red where that was lost.
-export function bars(context, run, x, middle, now, hue, colours, tall = 13) {
+export function bars(context, run, x, middle, now, hue, colors, tall = 13) {
   for (const [kind, from, to] of run.bars) {
     if (from > now) break;
     const begin = x(from);
     const length = x(Math.min(to ?? now, now)) - begin - 0.5;
     const lost = kind === "lost";
     const high = kind === "gap" ? 2 : kind === "wait" ? tall - 1 : tall;
-    context.fillStyle = lost || kind === "gap" ? colours.bad : hue;
-    context.strokeStyle = lost ? colours.bad : hue;
+    context.fillStyle = lost || kind === "gap" ? colors.bad : hue;
+    context.strokeStyle = lost ? colors.bad : hue;
     context.lineWidth = 1.2;
     rounded(context, begin + (kind === "wait" ? 0.5 : 0), middle - high / 2, length, high, 3);
     context.globalAlpha = kind === "think" ? 0.45 : lost ? 0.3 : 1;

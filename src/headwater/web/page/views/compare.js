@@ -17,7 +17,7 @@ export function Compare({ state }) {
     <div class="two">
       <div><table class="figures"><thead><tr><th scope="col"><span class="hide">Figure</span></th><th scope="col"><i class="sw s0"></i> A · ${harmless(a.name)}</th><th scope="col"><i class="sw s4"></i> B · ${harmless(b.name)}</th><th scope="col">B against A</th></tr></thead>
         <tbody>${ROWS.map(([name, read, write, better]) => html`<${Figure} name=${name} a=${read(a)} b=${read(b)} write=${write} better=${better} />`)}</tbody></table></div>
-      <div class="falls"><${Canvas} height=${24 + (rows(sides[0]) + rows(sides[1])) * ROW + 24} label="Both waterfalls on one time axis" draw=${(context, width, height, colours) => draw(context, width, height, colours, sides)} /></div>
+      <div class="falls"><${Canvas} height=${24 + (rows(sides[0]) + rows(sides[1])) * ROW + 24} label="Both waterfalls on one time axis" draw=${(context, width, height, colors) => draw(context, width, height, colors, sides)} /></div>
     </div>
     <div class="two texts">
       <section><h2><i class="sw s0"></i> A <span class="muted">${harmless(a.model)}</span><span class="grow"></span><span class="state">${a.reason}</span></h2><p class="diff" dir="auto">${diff.a.map(([word, own]) => (own ? html`<del>${word}</del>` : word))}</p></section>
@@ -107,27 +107,27 @@ function rows(fold) {
   return fold.agents().length;
 }
 
-function draw(context, width, height, colours, sides) {
+function draw(context, width, height, colors, sides) {
   const left = 92;
   const times = axis(Math.max(...sides.map((fold) => (fold.root.ended ?? fold.time) - fold.began), 0.5), width - left);
   const place = (after) => left + (after / times.end) * (width - left - 12);
-  grid(context, times, place, height - 8, colours);
+  grid(context, times, place, height - 8, colors);
   let y = AXIS + 4;
   sides.forEach((fold, side) => {
     const x = (time) => place(time - fold.began);
     const top = y;
     for (const run of fold.agents()) {
       context.textAlign = "left";
-      context.fillStyle = colours["ink-2"];
+      context.fillStyle = colors["ink-2"];
       context.fillText(clip(run.name, 12), 0, y + 11);
-      bars(context, run, x, y + ROW / 2, fold.time, colours.hues[side ? 4 : 0], colours, 9);
+      bars(context, run, x, y + ROW / 2, fold.time, colors.hues[side ? 4 : 0], colors, 9);
       y += ROW;
     }
     const at = x(fold.root.ended ?? fold.time);
-    context.strokeStyle = colours.accent;
+    context.strokeStyle = colors.accent;
     context.lineWidth = 1.5;
     line(context, at, top, at, y);
-    context.fillStyle = colours.ink;
+    context.fillStyle = colors.ink;
     context.textAlign = "right";
     context.fillText(side ? "B" : "A", at - 4, top + 11);
     y += 12;

@@ -14,7 +14,7 @@ export function Rates({ state, now }) {
   const rate = (run) => ((run.rate.get(Math.floor(now / RATE_BIN) - 1) ?? 0) + (run.rate.get(Math.floor(now / RATE_BIN)) ?? 0)) / (CHARACTERS_A_TOKEN * 2 * RATE_BIN);
   return html`<div class="head"><h2>Tokens per second</h2><div class="legend muted">${live.slice(0, NAMED).map((run) => html`<span><i class=${`sw s${fold.hue(run)}`}></i>${harmless(run.name)} <span class="num">${count(rate(run))}</span></span>`)}
       ${live.length > NAMED ? html`<span>and ${live.length - NAMED} more</span>` : null}</div></div>
-    <div class="plot"><${Canvas} height=${HEIGHT} label="Tokens per second by agent over time" draw=${(context, width, height, colours) => draw(context, width, height, colours, fold, now)} /></div>`;
+    <div class="plot"><${Canvas} height=${HEIGHT} label="Tokens per second by agent over time" draw=${(context, width, height, colors) => draw(context, width, height, colors, fold, now)} /></div>`;
 }
 
 // The rate of each hue at each point, which spans `wide` samples. Agents that share a hue are one layer, so hundreds cost
@@ -35,14 +35,14 @@ export function layers(fold, points, first, wide = 1) {
   }));
 }
 
-function draw(context, width, height, colours, fold, now) {
+function draw(context, width, height, colors, fold, now) {
   if (fold.began === null) return;
   const left = 128;
   const times = axis(Math.max(now - fold.began, 0.5), width - left);
   const place = (after) => left + (after / times.end) * (width - left - 10) + 1;
   const x = (time) => place(time - fold.began);
   const bottom = height - AXIS;
-  grid(context, times, place, height, colours, { under: true });
+  grid(context, times, place, height, colors, { under: true });
   const first = Math.floor(fold.began / RATE_BIN);
   const samples = Math.max(1, Math.floor(now / RATE_BIN) - first + 1);
   const wide = Math.max(1, Math.ceil(samples / Math.max(width - left, 1))); // no more points than pixels
@@ -53,12 +53,12 @@ function draw(context, width, height, colours, fold, now) {
   const step = niceStep(Math.max(most, 20) / 2.2);
   const top = step * Math.max(2, Math.ceil(most / step));
   const y = (value) => bottom - (value / top) * (bottom - 8);
-  context.font = `11px ${colours.sans}`;
+  context.font = `11px ${colors.sans}`;
   context.lineWidth = 1;
   for (let value = 0; value <= top; value += step) {
-    context.strokeStyle = colours.line;
+    context.strokeStyle = colors.line;
     line(context, left, Math.round(y(value)) + 0.5, width - 9, Math.round(y(value)) + 0.5);
-    context.fillStyle = colours["ink-2"];
+    context.fillStyle = colors["ink-2"];
     context.textAlign = "right";
     context.fillText(value > top - step / 2 ? `${count(value)} tok/s` : count(value), left - 8, y(value) + 4);
   }
@@ -74,12 +74,12 @@ function draw(context, width, height, colours, fold, now) {
     for (let at = bins - 1; at >= 0; at -= 1) context.lineTo(middle(at), y(floor[at]));
     context.closePath();
     context.globalAlpha = 0.82;
-    context.fillStyle = colours.hues[hue];
+    context.fillStyle = colors.hues[hue];
     context.fill();
     context.globalAlpha = 1;
     for (let at = 0; at < bins; at += 1) floor[at] += layer[at];
   });
-  context.strokeStyle = colours.accent;
+  context.strokeStyle = colors.accent;
   context.lineWidth = 1.5;
   line(context, x(now), 0, x(now), bottom);
 }

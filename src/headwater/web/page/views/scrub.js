@@ -50,14 +50,14 @@ export class Scrub extends Component {
     return Array.from({ length: bars }, (_, at) => counts[Math.floor((at / bars) * shown)]);
   }
 
-  draw = (context, width, height, colours) => {
+  draw = (context, width, height, colors) => {
     const { log } = this.props.state;
     if (log.started === null) return;
     const x = (time) => EDGE + ((time - log.started) / Math.max(log.ended - log.started, 0.001)) * (width - 2 * EDGE);
     const bars = Math.max(1, Math.floor((width - 2 * EDGE) / BAR));
     const counts = this.density(log, bars);
     const most = counts.reduce((one, other) => Math.max(one, other), 1);
-    context.fillStyle = colours["line-2"];
+    context.fillStyle = colors["line-2"];
     counts.forEach((value, at) => {
       const tall = value ? 3 + 14 * Math.sqrt(value / most) : 1.5;
       context.fillRect(EDGE + at * BAR, 22 - tall, BAR - 1.4, tall);
@@ -65,15 +65,15 @@ export class Scrub extends Component {
     const head = log.shown ? x(log.events[log.shown - 1].time) : EDGE;
     context.lineWidth = 2;
     context.lineCap = "round";
-    context.strokeStyle = colours["line-2"];
+    context.strokeStyle = colors["line-2"];
     line(context, EDGE, 26, width - EDGE, 26);
-    context.strokeStyle = colours["ink-3"];
+    context.strokeStyle = colors["ink-3"];
     line(context, EDGE, 26, Math.max(EDGE, head), 26);
     for (const mark of log.fold.marks) {
-      const colour = { lost: colours.bad, fail: colours.bad, ask: colours.ask, said: colours.accent, stop: colours["ink-2"], end: null, resume: colours["ink-2"], guard: colours.bad }[mark.kind];
-      if (colour) dot(context, x(mark.time), 4.2, colour, colours.pane);
+      const color = { lost: colors.bad, fail: colors.bad, ask: colors.ask, said: colors.accent, stop: colors["ink-2"], end: null, resume: colors["ink-2"], guard: colors.bad }[mark.kind];
+      if (color) dot(context, x(mark.time), 4.2, color, colors.pane);
     }
-    dot(context, head, 6, colours.accent, colours.pane);
+    dot(context, head, 6, colors.accent, colors.pane);
   };
 
   render({ state }) {
@@ -95,10 +95,10 @@ export class Scrub extends Component {
   }
 }
 
-function dot(context, x, radius, colour, edge) {
+function dot(context, x, radius, color, edge) {
   context.beginPath();
   context.arc(x, 26, radius, 0, 7);
-  context.fillStyle = colour;
+  context.fillStyle = color;
   context.fill();
   context.lineWidth = 1.5;
   context.strokeStyle = edge;

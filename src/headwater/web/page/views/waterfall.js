@@ -31,15 +31,15 @@ export class Waterfall extends Component {
     this.canvas?.paint();
   };
 
-  draw = (context, width, height, colours) => {
+  draw = (context, width, height, colors) => {
     const { state, now } = this.props;
     const { fold } = state.log;
     if (fold.began === null) return;
     const times = axis(Math.max(now - fold.began, 0.5), width);
     const place = (after) => (after / times.end) * (width - 10) + 1;
     const x = (time) => place(time - fold.began);
-    grid(context, times, place, height, colours);
-    context.fillStyle = colours.sunk;
+    grid(context, times, place, height, colors);
+    context.fillStyle = colors.sunk;
     context.globalAlpha = 0.6;
     context.fillRect(x(now), AXIS - 2, width, height);
     context.globalAlpha = 1;
@@ -52,12 +52,12 @@ export class Waterfall extends Component {
     for (let at = first; at < last; at += 1) {
       const middle = AXIS + at * ROW + ROW / 2 - this.top;
       const { run, call } = this.rows[at];
-      const hue = colours.hues[fold.hue(run)];
-      if (call) drawCall(context, call, x, middle, now, hue, colours);
-      else drawRun(context, run, x, middle, now, hue, colours, width);
+      const hue = colors.hues[fold.hue(run)];
+      if (call) drawCall(context, call, x, middle, now, hue, colors);
+      else drawRun(context, run, x, middle, now, hue, colors, width);
     }
     context.restore();
-    context.strokeStyle = colours.accent;
+    context.strokeStyle = colors.accent;
     context.lineWidth = 1.5;
     line(context, x(now), AXIS - 6, x(now), height);
   };
@@ -94,42 +94,42 @@ function after(run, fold, call) {
   return `${harmless(run.name)}, after ${run.after.map((id) => fold.child(id)?.name ?? id).join(", ")}`;
 }
 
-function drawRun(context, run, x, middle, now, hue, colours, width) {
+function drawRun(context, run, x, middle, now, hue, colors, width) {
   if (run.isWorkflow) {
-    context.fillStyle = colours["line-2"];
+    context.fillStyle = colors["line-2"];
     context.fillRect(x(run.started), middle - 1, Math.max(1, x(run.ended ?? now) - x(run.started)), 2);
     return;
   }
-  bars(context, run, x, middle, now, hue, colours);
+  bars(context, run, x, middle, now, hue, colors);
   if (!run.over || run.ended > now) return;
   const failed = run.state === "failed";
   const text = failed ? "failed" : seconds(run.ended - run.started);
-  context.font = `11px ${colours.sans}`;
+  context.font = `11px ${colors.sans}`;
   const long = context.measureText(text).width;
   let at = x(run.ended) + 5;
   if (at - 3 < x(now) && x(now) < at + long + 3) at = x(now) + 5; // beside the playhead, not under it
   if (at + long > width) return;
   context.textAlign = "left";
-  context.fillStyle = failed ? colours.bad : colours["ink-2"];
+  context.fillStyle = failed ? colors.bad : colors["ink-2"];
   context.fillText(text, at, middle + 4);
 }
 
-function drawCall(context, call, x, middle, now, hue, colours) {
+function drawCall(context, call, x, middle, now, hue, colors) {
   for (const question of call.questions) {
     const from = x(question.asked);
     const until = question.answer ? question.answer.time : (call.ended ?? now);
     rounded(context, from, middle - 5, Math.max(2, x(Math.min(until, now)) - from), 10, 3);
-    context.fillStyle = colours["ask-soft"];
+    context.fillStyle = colors["ask-soft"];
     context.fill();
-    context.strokeStyle = colours.ask;
+    context.strokeStyle = colors.ask;
     context.setLineDash([]);
     context.lineWidth = 1.2;
     context.stroke();
     if (question.open) {
-      context.font = `600 11px ${colours.sans}`;
+      context.font = `600 11px ${colors.sans}`;
       const within = x(now) - from > 60;
       context.textAlign = from > 60 ? "right" : "left";
-      context.fillStyle = colours.ask;
+      context.fillStyle = colors.ask;
       context.fillText("asks you", from > 60 ? from - 5 : within ? from + 5 : x(now) + 5, middle + 4);
     }
   }
@@ -137,7 +137,7 @@ function drawCall(context, call, x, middle, now, hue, colours) {
   const from = x(call.started);
   const length = Math.max(2, x(Math.min(call.ended ?? now, now)) - from - 0.5);
   rounded(context, from, middle - 5, length, 10, 3);
-  const stroke = call.state === "failed" ? colours.bad : hue;
+  const stroke = call.state === "failed" ? colors.bad : hue;
   context.globalAlpha = 0.14;
   context.fillStyle = stroke;
   context.fill();
@@ -148,9 +148,9 @@ function drawCall(context, call, x, middle, now, hue, colours) {
   context.stroke();
   context.setLineDash([]);
   const text = seconds((call.ended ?? now) - call.started);
-  context.font = `11px ${colours.sans}`;
+  context.font = `11px ${colors.sans}`;
   if (context.measureText(text).width + 10 < length) {
-    context.fillStyle = colours.ink;
+    context.fillStyle = colors.ink;
     context.textAlign = "left";
     context.fillText(text, from + 5, middle + 4);
   }
