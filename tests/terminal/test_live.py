@@ -15,7 +15,7 @@ import pytest
 from headwater.terminal.live import PACE, Live
 from headwater.terminal.look import Look
 from headwater.terminal.page import Page
-from headwater.terminal.run_view import Act, Began, Ended, Said, Working
+from headwater.terminal.run_view import Act, Began, Ended, Noted, Said, Working
 from tests.support.virtual import run_virtual
 from tests.terminal import crowds
 
@@ -95,6 +95,18 @@ def test_a_draw_writes_as_much_however_long_a_paragraph_has_become() -> None:
     spent, _ = run_virtual(main())
     assert max(spent) < 1.3 * min(spent)
     assert max(spent) < 2.5 * 40 * 12, "the screen once, what scrolls away, and the codes that move the cursor"
+
+
+def test_a_run_that_fails_before_it_is_drawn_is_told_in_the_terminals_width() -> None:
+    async def main() -> list[str]:
+        with live() as (shown, _, _, watched):
+            shown.take(BEGUN)
+            shown.take((Noted("The script has no turns left. " * 3, "error"), Ended("failed")))
+            return watched.look()
+
+    rows, _ = run_virtual(main())
+    assert len(rows) == 3
+    assert all(row.startswith("  ") for row in rows[1:]), rows
 
 
 def test_the_first_word_is_shown_at_once() -> None:

@@ -40,6 +40,8 @@ class Live:
     def take(self, items: Sequence[Item]) -> None:
         """Handles an item, and schedules a draw."""
         running = self._page.running
+        if not running:
+            self._page.fit(size_of(self._file)[0])  # a run may end before it is drawn for the first time
         self._page.take(items, self._pacer.now())
         if self._page.running:
             if self._screen is None:

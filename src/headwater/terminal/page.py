@@ -267,10 +267,14 @@ class Page:
 
     # --- drawing
 
-    def draw(self, columns: int, lines: int, now: float) -> tuple[str, list[str]]:
-        """Returns the finished rows to write as complete lines, and the open rows below them."""
+    def fit(self, columns: int) -> None:
+        """Sets the terminal's width, for what is added from now on."""
         if columns != self._columns:
             self._columns, self._width, self._open = columns, min(columns, MOST_COLUMNS), None
+
+    def draw(self, columns: int, lines: int, now: float) -> tuple[str, list[str]]:
+        """Returns the finished rows to write as complete lines, and the open rows below them."""
+        self.fit(columns)
         if self._words is not None:
             self._keep(self._words.take())
         live = self._live_lines(now)
