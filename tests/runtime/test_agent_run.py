@@ -234,7 +234,7 @@ def test_tools_are_run_before_a_typed_answer_is_checked() -> None:
     assert agent.run_sync("Weather?").output == Weather("Brest", "cloudy")
 
 
-def test_repairs_count_towards_the_step_limit() -> None:
+def test_repairs_count_toward_the_step_limit() -> None:
     agent = scripted("Cloudy.", GOOD, output_type=Weather, max_steps=1)
     with pytest.raises((OutputInvalid, MaxStepsReached)):
         agent.run_sync("Weather?")
