@@ -7,12 +7,13 @@ everything else, one listens for hints. The statements are in `writing` and `rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from typing import Final, Literal
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
 from headwater.journal.addresses import shown
+from headwater.journal.database import DatabaseLog
 from headwater.journal.following import Following, Looked, Wanted
 from headwater.journal.grouping import Grouped
 from headwater.journal.packing import pack
@@ -31,12 +32,10 @@ from headwater.journal.run_log import (
     Posted,
     Request,
     RunInfo,
-    RunLog,
     Standing,
     State,
     Worker,
 )
-from headwater.journal.wording import check_name, check_request, unknown
 
 __all__ = ("PostgresLog", "upgrade_postgres")
 
@@ -66,7 +65,7 @@ async def upgrade_postgres(url: str) -> int:
         await db.close()
 
 
-class PostgresLog(RunLog):
+class PostgresLog(DatabaseLog):
     """A store in PostgreSQL. Open it with `open`."""
 
     def __init__(self, url: str, *, patience: float, hints: bool) -> None:
@@ -119,8 +118,7 @@ class PostgresLog(RunLog):
         return looked
 
     def _stored(self, runs: Iterable[str], *, anywhere: bool = True) -> None:
-        """Wakes the readers that follow these runs, in this process and in others; `anywhere`: not only their logs."""
-        self._following.bump(None if anywhere else runs)
+        super()._stored(runs, anywhere=anywhere)
         if self._hints is not None:
             self._hints.appended(runs)
 
@@ -131,36 +129,9 @@ class PostgresLog(RunLog):
 
     # --- the log
 
-    async def create(
-        self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
-    ) -> Created:
-        """See RunLog."""
-        check_request(run, request, key)
-        return await self._creates(writing.New(run, request, key, when_busy == "queue"))
-
-    async def _create_many(self, new: Sequence[writing.New]) -> list[Created | Exception]:
-        return await self._calls.do(lambda db: writing.create_many(db, new))
-
-    async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
-        """See RunLog."""
-        if not batches:
-            return []
-        rows = [(batch, batch.data()) for batch in batches]
-        done = await self._appends.do(lambda db: writing.append_many(db, rows))
-        self._stored([batch.run for batch in batches], anywhere=False)
-        for batch, one in zip(batches, done, strict=True):
-            if one is None:
-                raise unknown(batch.run)
-        return [one for one in done if one is not None]
-
     async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
         """See RunLog."""
         return await self._looks.do(lambda db: reading.page(db, run, after, limit))
-
-    def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
-        """See RunLog."""
-        self._follow()
-        return self._following.tail_many(runs)
 
     async def info(self, run: str) -> RunInfo:
         """See RunLog."""
@@ -173,23 +144,6 @@ class PostgresLog(RunLog):
             return found
         return msgspec.structs.replace(found, lines=await self.lines(run, found.lines))
 
-    async def runs(
-        self,
-        *,
-        states: Iterable[State] = (),
-        agent: str | None = None,
-        thread: str | None = None,
-        owner: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        before: str | None = None,
-        limit: int = 100,
-    ) -> list[RunInfo]:
-        """See RunLog."""
-        equal = {"agent": agent, "thread": thread, "owner": owner}
-        wanted = {name: value for name, value in equal.items() if value is not None}
-        some = tuple(states)
-        return await self._calls.do(lambda db: reading.runs(db, some, wanted, dict(labels or {}), before, limit))
-
     async def history(self, run: str) -> list[bytes]:
         """See RunLog."""
         return await self._calls.do(lambda db: reading.history(db, run))
@@ -200,21 +154,37 @@ class PostgresLog(RunLog):
 
     # --- the inbox
 
-    async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
-        """See RunLog."""
-        check_name("letter's key", key)
-        posted = await self._calls.do(lambda db: writing.post(db, run, kind, key, body))
-        self._stored([run])
-        return posted
-
     async def inbox(self, run: str) -> list[Letter]:
         """See RunLog."""
         return await self._calls.do(lambda db: reading.inbox(db, run))
 
-    def letters(self, run: str) -> AsyncGenerator[list[Letter], None]:
-        """See RunLog."""
-        self._follow()
-        return self._following.letters(run)
+    # --- see DatabaseLog
+
+    async def _create(self, run: str, request: Request, key: str | None, queue_up: bool) -> Created:
+        return await self._creates(writing.New(run, request, key, queue_up))
+
+    async def _create_many(self, new: Sequence[writing.New]) -> list[Created | Exception]:
+        return await self._calls.do(lambda db: writing.create_many(db, new))
+
+    async def _append(self, rows: Sequence[tuple[Batch, bytes]]) -> list[Appended | None]:
+        return await self._appends.do(lambda db: writing.append_many(db, rows))
+
+    async def _runs(
+        self, states: tuple[State, ...], equal: dict[str, Any], labels: dict[str, str], before: str | None, limit: int
+    ) -> list[RunInfo]:
+        return await self._calls.do(lambda db: reading.runs(db, states, equal, labels, before, limit))
+
+    async def _post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
+        return await self._calls.do(lambda db: writing.post(db, run, kind, key, body))
+
+    async def _expire(self, limit: int) -> int:
+        return await self._calls.do(lambda db: writing.expire(db, limit))
+
+    async def _delete(self, run: str) -> bool:
+        return await self._calls.do(lambda db: writing.delete(db, run))
+
+    async def _delete_thread(self, thread: str) -> int:
+        return await self._calls.do(lambda db: writing.delete_thread(db, thread))
 
     # --- workers and due runs
 
@@ -256,25 +226,6 @@ class PostgresLog(RunLog):
             return False
         data = await asyncio.to_thread(pack, lines, deltas=deltas)
         return await self._calls.do(lambda db: writing.put_pack(db, no, len(lines), data))
-
-    async def expire(self, *, limit: int = 100) -> int:
-        """See RunLog."""
-        gone = await self._calls.do(lambda db: writing.expire(db, limit))
-        if gone:
-            self._following.bump()
-        return gone
-
-    async def delete(self, run: str) -> bool:
-        """See RunLog."""
-        gone = await self._calls.do(lambda db: writing.delete(db, run))
-        self._stored([run])
-        return gone
-
-    async def delete_thread(self, thread: str) -> int:
-        """See RunLog."""
-        gone = await self._calls.do(lambda db: writing.delete_thread(db, thread))
-        self._following.bump()
-        return gone
 
     async def close(self) -> None:
         """See RunLog."""

@@ -13,11 +13,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final
 
 from headwater.errors import ConfigurationError
+from headwater.journal.database import DatabaseLog
 from headwater.journal.following import Following, Looked, Wanted
 from headwater.journal.packing import pack
 from headwater.journal.run_log import (
@@ -31,14 +32,13 @@ from headwater.journal.run_log import (
     Posted,
     Request,
     RunInfo,
-    RunLog,
     State,
     Worker,
 )
 from headwater.journal.sqlite import reading, writing
 from headwater.journal.sqlite.schema import check_version, set_up
 from headwater.journal.sqlite.threads import DatabaseThread, in_thread
-from headwater.journal.wording import check_name, check_request, unavailable, unknown
+from headwater.journal.wording import unavailable, unknown
 
 __all__ = ("SqliteLog", "upgrade_sqlite")
 
@@ -126,7 +126,7 @@ async def upgrade_sqlite(path: str, url: str) -> int:
     return await in_thread(lambda: _prepared(path, url, upgrade=True))
 
 
-class SqliteLog(RunLog):
+class SqliteLog(DatabaseLog):
     """A store in one file of the local disk. Open it with `open`."""
 
     def __init__(self, path: str, url: str, watch: sqlite3.Connection) -> None:
@@ -193,24 +193,6 @@ class SqliteLog(RunLog):
 
     # --- the log
 
-    async def create(
-        self, run: str, request: Request, *, key: str | None = None, when_busy: Literal["raise", "queue"] = "raise"
-    ) -> Created:
-        """See RunLog."""
-        check_request(run, request, key)
-        now = time.time()
-        return await self._writer.do(lambda db: writing.create(db, run, request, key, when_busy == "queue", now))
-
-    async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
-        """See RunLog."""
-        rows = [(batch, batch.data()) for batch in batches]
-        done = await self._writer.do(lambda db: writing.append_many(db, rows, time.time()))
-        self._following.bump([batch.run for batch in batches])
-        for batch, one in zip(batches, done, strict=True):
-            if one is None:
-                raise unknown(batch.run)
-        return [one for one in done if one is not None]
-
     async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
         """See RunLog."""
         page = await self._reader.do(lambda db: reading.page(db, run, after, limit))
@@ -218,30 +200,9 @@ class SqliteLog(RunLog):
             raise unknown(run)
         return page
 
-    def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
-        """See RunLog."""
-        return self._following.tail_many(runs)
-
     async def info(self, run: str) -> RunInfo:
         """See RunLog."""
         return await self._reader.do(lambda db: reading.info(db, run))
-
-    async def runs(
-        self,
-        *,
-        states: Iterable[State] = (),
-        agent: str | None = None,
-        thread: str | None = None,
-        owner: str | None = None,
-        labels: Mapping[str, str] | None = None,
-        before: str | None = None,
-        limit: int = 100,
-    ) -> list[RunInfo]:
-        """See RunLog."""
-        equal = {"agent": agent, "thread": thread, "owner": owner}
-        wanted = {name: value for name, value in equal.items() if value is not None}
-        some = tuple(states)
-        return await self._reader.do(lambda db: reading.runs(db, some, wanted, dict(labels or {}), before, limit))
 
     async def history(self, run: str) -> list[bytes]:
         """See RunLog."""
@@ -253,20 +214,37 @@ class SqliteLog(RunLog):
 
     # --- the inbox
 
-    async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
-        """See RunLog."""
-        check_name("letter's key", key)
-        posted = await self._writer.do(lambda db: writing.post(db, run, kind, key, body, time.time()))
-        self._following.bump()
-        return posted
-
     async def inbox(self, run: str) -> list[Letter]:
         """See RunLog."""
         return await self._reader.do(lambda db: reading.inbox(db, reading.number(db, run)))
 
-    def letters(self, run: str) -> AsyncGenerator[list[Letter], None]:
-        """See RunLog."""
-        return self._following.letters(run)
+    # --- see DatabaseLog
+
+    async def _create(self, run: str, request: Request, key: str | None, queue_up: bool) -> Created:
+        return await self._writer.do(lambda db: writing.create(db, run, request, key, queue_up, time.time()))
+
+    async def _append(self, rows: Sequence[tuple[Batch, bytes]]) -> list[Appended | None]:
+        return await self._writer.do(lambda db: writing.append_many(db, rows, time.time()))
+
+    async def _runs(
+        self, states: tuple[State, ...], equal: dict[str, Any], labels: dict[str, str], before: str | None, limit: int
+    ) -> list[RunInfo]:
+        return await self._reader.do(lambda db: reading.runs(db, states, equal, labels, before, limit))
+
+    async def _post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
+        return await self._writer.do(lambda db: writing.post(db, run, kind, key, body, time.time()))
+
+    async def _expire(self, limit: int) -> int:
+        gone = await self._writer.do(lambda db: writing.expire(db, time.time(), limit))
+        if gone:
+            await self._give_back()
+        return gone
+
+    async def _delete(self, run: str) -> bool:
+        return await self._writer.do(lambda db: writing.delete(db, run))
+
+    async def _delete_thread(self, thread: str) -> int:
+        return await self._writer.do(lambda db: writing.delete_thread(db, thread))
 
     # --- workers and due runs
 
@@ -308,26 +286,6 @@ class SqliteLog(RunLog):
         if packed:
             await self._give_back()
         return packed
-
-    async def expire(self, *, limit: int = 100) -> int:
-        """See RunLog."""
-        gone = await self._writer.do(lambda db: writing.expire(db, time.time(), limit))
-        if gone:
-            self._following.bump()
-            await self._give_back()
-        return gone
-
-    async def delete(self, run: str) -> bool:
-        """See RunLog."""
-        gone = await self._writer.do(lambda db: writing.delete(db, run))
-        self._following.bump()
-        return gone
-
-    async def delete_thread(self, thread: str) -> int:
-        """See RunLog."""
-        gone = await self._writer.do(lambda db: writing.delete_thread(db, thread))
-        self._following.bump()
-        return gone
 
     async def _give_back(self) -> None:
         """Returns free pages to the disk, a few at a time."""
