@@ -63,7 +63,7 @@ class Adapted:
     def __init__(self, name: str, *, description: str = "") -> None:
         if not isinstance(name, str) or not name:
             raise ConfigurationError(f"name= is {name!r}.", hint="Give the agent a name: name=….")
-        self.name = well_formed(name)
+        self.name: str = well_formed(name)
         self.description = description
 
     async def _tell(self, run: AdaptedRun) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from msgspec import UNSET
 
@@ -59,7 +59,7 @@ class LangGraph(Adapted):
     """
 
     framework = "LangGraph"
-    kinds = PARTS
+    kinds: ClassVar[tuple[type[Said], ...] | None] = PARTS
 
     def __init__(
         self,
@@ -84,7 +84,7 @@ class LangGraph(Adapted):
         self.options = options
         nodes = [node for node in graph.nodes if not node.startswith("__")]
         has_tools = any(_runs_tools(graph.nodes[node].bound) for node in nodes)
-        self.members = (len(nodes) > 1 and not has_tools) if members is None else members
+        self.members: bool = (len(nodes) > 1 and not has_tools) if members is None else members
         self._nodes = tuple(nodes)
 
     def _begin(self, task: Any, **options: Any) -> AdaptedRun:

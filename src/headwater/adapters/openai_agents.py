@@ -9,7 +9,7 @@ that is a tool of another is not in the SDK's stream, so it is shown as a tool a
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from msgspec import UNSET
 
@@ -39,7 +39,7 @@ class OpenAIAgents(Adapted):
     """
 
     framework = "The OpenAI Agents SDK"
-    kinds = PARTS
+    kinds: ClassVar[tuple[type[Said], ...] | None] = PARTS
 
     def __init__(self, agent: Any, *, name: str | None = None, description: str = "", **options: Any) -> None:
         sdk = imported("agents", _PACKAGE)

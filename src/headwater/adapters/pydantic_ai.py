@@ -9,7 +9,7 @@ of which pydantic-ai's stream says nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from msgspec import UNSET
 
@@ -44,7 +44,7 @@ class PydanticAI(Adapted):
     """
 
     framework = "pydantic-ai"
-    kinds = PARTS
+    kinds: ClassVar[tuple[type[Said], ...] | None] = PARTS
 
     def __init__(self, agent: Any, *, name: str | None = None, description: str = "", **options: Any) -> None:
         ai = imported("pydantic_ai", _PACKAGE)

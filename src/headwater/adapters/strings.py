@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from headwater.adapters.adapted import Adapted, named
 from headwater.adapters.adapted_run import AdaptedRun
-from headwater.adapters.conversation import only_text
+from headwater.adapters.conversation import Said, only_text
 from headwater.errors import ConfigurationError
 from headwater.events.messages import Text
 
@@ -35,7 +35,7 @@ class Strings(Adapted):
     """
 
     framework = "An iterator of strings"
-    kinds = (Text,)
+    kinds: ClassVar[tuple[type[Said], ...] | None] = (Text,)
 
     def __init__(
         self, source: Source, *, name: str | None = None, description: str = "", model: str = "", provider: str = ""

@@ -101,12 +101,12 @@ class Model(DeepCopied):
         self._further: tuple[Backend, ...] = ()
         """The further backends of a recording: the fallbacks that were used."""
         self.name: str | None = well_formed(name) if isinstance(name, str) else None if name is None else name.model
-        self.timeouts = validation.timeouts(timeouts) or Timeouts()
-        self.retries = Retries(
+        self.timeouts: Timeouts = validation.timeouts(timeouts) or Timeouts()
+        self.retries: Retries = Retries(
             times=validation.whole("retries", retries, least=0),
             on_interrupted=validation.choice("on_interrupted", on_interrupted, ON_INTERRUPTED) or "raise",
         )
-        self.settings = merged(settings or Settings(), more)
+        self.settings: Settings = merged(settings or Settings(), more)
         self.fallback: tuple[Model, ...] = models("fallback", fallback)
         self._base_url = validation.address(base_url)
         if self._backend is None:

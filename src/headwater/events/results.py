@@ -36,8 +36,8 @@ class Results(list[Response[Any]]):
         callback_errors: int = 0,
     ) -> None:
         super().__init__(responses)
-        self.names = tuple(names)
-        self.usage = sum((response.usage for response in self), Usage()) if usage is None else usage
+        self.names: tuple[str, ...] = tuple(names)
+        self.usage: Usage = sum((response.usage for response in self), Usage()) if usage is None else usage
         """Their usage together, as far as it was reported."""
         self.duration = duration
         """Seconds from the start of the workflow to its end."""

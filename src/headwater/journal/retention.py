@@ -55,9 +55,11 @@ class Retention:
         deltas: bool = True,
     ) -> None:
         self.deltas = deltas
-        self.default = seconds_of(default)
-        self.agents = {name: seconds_of(duration) for name, duration in (agents or {}).items()}
-        self.labels = {label: seconds_of(duration) for label, duration in (labels or {}).items()}
+        self.default: float | None = seconds_of(default)
+        self.agents: dict[str, float | None] = {name: seconds_of(duration) for name, duration in (agents or {}).items()}
+        self.labels: dict[str, float | None] = {
+            label: seconds_of(duration) for label, duration in (labels or {}).items()
+        }
 
     def keep(self, request: Request) -> float | None:
         """Seconds for which the run is kept after its end; None is forever. What the request says itself stands."""

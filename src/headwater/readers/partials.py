@@ -68,10 +68,10 @@ class Partial:
         self._settled: Any = json.settled if json is not None else None
         if json is not None and json.inner is None:
             self._document = None
-        self.done = done
-        self.appended = appended
+        self.done: tuple[Path, ...] = done
+        self.appended: str = appended
         self.path: Path = json.open_path if json is not None and appended else ()
-        self.restarted = restarted
+        self.restarted: bool = restarted
 
     @property
     def value(self) -> Any:
@@ -97,9 +97,9 @@ class PartialArguments(Partial):
         self, started: CallStarted, json: JSONInText | None, done: tuple[Path, ...], appended: str, restarted: bool
     ) -> None:
         super().__init__(json, done, appended, restarted)
-        self.call = started.call
-        self.name = started.name
-        self.agent = started.agent
+        self.call: str = started.call
+        self.name: str = started.name
+        self.agent: str = started.agent
 
 
 # --- which text is the answer

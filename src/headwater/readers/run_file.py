@@ -113,12 +113,14 @@ class RunFile:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
-            self.path = Path(path)
+            self.path: Path = Path(path)
             data = self.path.read_bytes()
         except (TypeError, ValueError) as error:  # ValueError: a null byte in the name
             raise ConfigurationError(
                 f"{path!r} is not a path: {error}.", hint='Pass the path of a saved run: RunFile("run.jsonl.gz").'
             ) from None
+        self.events: tuple[Event, ...]
+        self.cut: bool
         self.events, self.cut = read_saved(data, str(self.path))
         """The log, as far as it was written."""
 

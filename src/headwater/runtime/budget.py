@@ -127,11 +127,11 @@ class Budget:
         requests: int | None = None,
         tool_calls: int | None = None,
     ) -> None:
-        self.cost = None if cost is None else to_dollars(cost)
-        self.output_tokens = _limit("output_tokens", output_tokens)
-        self.total_tokens = _limit("total_tokens", total_tokens)
-        self.requests = _limit("requests", requests)
-        self.tool_calls = _limit("tool_calls", tool_calls)
+        self.cost: Decimal | None = None if cost is None else to_dollars(cost)
+        self.output_tokens: int | None = _limit("output_tokens", output_tokens)
+        self.total_tokens: int | None = _limit("total_tokens", total_tokens)
+        self.requests: int | None = _limit("requests", requests)
+        self.tool_calls: int | None = _limit("tool_calls", tool_calls)
         if all(self.limit(name) is None for name in _NAMES):
             raise ConfigurationError(
                 "A Budget needs a limit.", hint="Give at least one, such as Budget(cost=0.05) or Budget(requests=10)."

@@ -35,7 +35,7 @@ class Thread:
 
     def __init__(self, messages: Iterable[Message] = (), *, agent: str = "") -> None:
         self.messages: tuple[Message, ...] = tuple(messages)
-        self.agent = agent
+        self.agent: str = agent
         self._busy = False
 
     def __len__(self) -> int:

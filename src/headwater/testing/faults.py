@@ -56,8 +56,8 @@ class Faulty:
     __slots__ = ("faults", "turn")
 
     def __init__(self, turn: Any, *faults: Fault) -> None:
-        self.turn = turn
-        self.faults = faults
+        self.turn: Any = turn
+        self.faults: tuple[Fault, ...] = faults
 
     def __repr__(self) -> str:
         return f"Faulty({', '.join(map(repr, (self.turn, *self.faults)))})"

@@ -43,7 +43,7 @@ class Received:
         self.json = json
         self.model = model
         self.connection = connection
-        self.begun = time.monotonic()
+        self.begun: float = time.monotonic()
         self.status: int | None = None
         self.sent = 0
         self.pieces = 0

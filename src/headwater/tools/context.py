@@ -77,11 +77,11 @@ class ToolContext(Generic[ContextT]):
         ask: Asker | None = None,
     ) -> None:
         """Created for each call; create one yourself to test a tool, with an `emit` to see its progress."""
-        self.context = context
-        self.call_id = call_id
-        self.tool_name = tool_name
-        self.run_id = run_id
-        self.deadline = deadline
+        self.context: ContextT = context
+        self.call_id: str = call_id
+        self.tool_name: str = tool_name
+        self.run_id: str = run_id
+        self.deadline: float | None = deadline
         self._emit = emit
         self._ask = ask
         self._begun: list[weakref.ref[Stoppable]] = []  # other threads may change it, and copying a list is one step

@@ -74,7 +74,7 @@ class Tool(Generic[P, R_co]):
     ) -> None:
         _check_function(function)
         self.function: Callable[P, R_co] = function
-        self.name = _checked_name(name, function)
+        self.name: str = _checked_name(name, function)
         self.timeout = timeout
         self.retries = retries
         self.strict = strict
@@ -83,8 +83,8 @@ class Tool(Generic[P, R_co]):
         self.approval: Approval = approval
         self.on_unknown: OnUnknown = on_unknown
         _check_settings(self)
-        self.unbound = _takes_self(function)
-        self.is_async = _is_async(function)
+        self.unbound: bool = _takes_self(function)
+        self.is_async: bool = _is_async(function)
         origin = written(function)
         self.parameters: Parameters | RawParameters
         contexts = _Contexts()
@@ -97,12 +97,14 @@ class Tool(Generic[P, R_co]):
                 )
             except BadSignature as error:
                 raise InvalidTool(f"{self.name} cannot be a tool. {error.message}", hint=error.hint) from None
-        self.context_type = contexts.held
-        self.description = self.parameters.description if description is None else inspect.cleandoc(description)
-        self.spec = ToolSpec(name=self.name, description=self.description, parameters=self._shape(), strict=self.strict)
+        self.context_type: Any = contexts.held
+        self.description: str = self.parameters.description if description is None else inspect.cleandoc(description)
+        self.spec: ToolSpec = ToolSpec(
+            name=self.name, description=self.description, parameters=self._shape(), strict=self.strict
+        )
         # For help(), inspect.signature and documentation tools, which find the original function.
         self.__wrapped__ = function
-        self.__name__ = getattr(origin, "__name__", self.name)
+        self.__name__: str = getattr(origin, "__name__", self.name)
         self.__qualname__ = getattr(origin, "__qualname__", self.name)
         self.__module__ = getattr(origin, "__module__", __name__)
         self.__doc__ = inspect.getdoc(origin)

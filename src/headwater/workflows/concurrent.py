@@ -35,7 +35,7 @@ class ConcurrentWorkflow(Workflow[Results]):
         **options: Unpack[WorkflowOptions],
     ) -> None:
         super().__init__(agents, name=name, **options)
-        self.max_loops = validation.whole("max_loops", max_loops)
+        self.max_loops: int = validation.whole("max_loops", max_loops)
 
     def _plan_of(self) -> Sequence[Any]:
         return (self.max_loops,)

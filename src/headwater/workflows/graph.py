@@ -77,7 +77,7 @@ class GraphWorkflow(Workflow[Response[Any]]):
         for source in self.routes:
             self._check(source, "routes=")
         self.starts: tuple[str, ...] = self._starts(start)
-        self.max_visits = validation.whole("max_visits", max_visits)
+        self.max_visits: int = validation.whole("max_visits", max_visits)
         self._reach = self._reachable()
 
     def _plan_of(self) -> Sequence[Any]:

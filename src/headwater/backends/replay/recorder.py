@@ -43,7 +43,7 @@ class Recorder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self._file: BinaryIO | None = None
         self._numbers = itertools.count(1)
 

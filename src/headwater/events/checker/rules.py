@@ -96,7 +96,7 @@ class LogError(AssertionError):
         where = f"seq {event.seq}, {event.type}" if event is not None else "at the end of the log"
         super().__init__(f"{where}: {detail}. Rule {rule!r}: {RULES[rule]}.")
         self.rule = rule
-        self.seq = event.seq if event is not None else None
+        self.seq: int | None = event.seq if event is not None else None
 
 
 def check_usage(event: Event, said: Usage, due: Usage) -> None:

@@ -73,7 +73,7 @@ class MCP(Toolbox):
         timeouts: Timeouts | None = None,
     ) -> None:
         self._target = target_of(target, env=env, cwd=cwd, headers=headers, auth=auth, sampling=sampling)
-        self.name = _named(name, self._target.shown)
+        self.name: str = _named(name, self._target.shown)
         self._include = _patterns("include", include)
         self._exclude = _patterns("exclude", exclude) or ()
         if not isinstance(prefix, str):
@@ -95,7 +95,7 @@ class MCP(Toolbox):
             )
         usual = SIGN_IN_SECONDS if self._target.auth == OAUTH else CONNECT_SECONDS
         self._connect_seconds = usual if timeouts is None else timeouts.connect
-        self.tool_seconds = None if timeouts is None else timeouts.tool
+        self.tool_seconds: float | None = None if timeouts is None else timeouts.tool
         self._connections: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Connection] = (
             weakref.WeakKeyDictionary()
         )
