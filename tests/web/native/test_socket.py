@@ -193,7 +193,7 @@ async def test_losing_the_socket_is_leaving(server: Served) -> None:
         ('{"id": 1, "op": "attach"}', "bad_request"),
         ('{"id": 1, "op": "attach", "run": "nothing"}', "unknown_run"),
         ('{"id": 1, "op": "attach", "run": "nothing", "after": "x"}', "unknown_run"),
-        ('{"id": 1, "op": "start", "input": ' + "[" * 5000 + "]" * 5000 + "}", "bad_json"),
+        ('{"id": 1, "op": "start", "input": ' + "[" * 200_000 + "]" * 200_000 + "}", "bad_json"),
     ],
 )
 def test_an_invalid_message_is_reported_and_the_socket_stays_open(message: str, wanted: str) -> None:
