@@ -93,7 +93,8 @@ def test_a_run_goes_on_in_the_response_to_each_answer(stream: bool) -> None:
         last = await asked(server, answer_to(second, allowed=False, reason="Not him"), stream=stream)
         assert second["output"][1]["content"][0]["text"] == "To Bob. "
         assert shapes(last) == ["mcp_call", "message"]
-        assert (last["output"][0]["status"], last["output"][0]["error"]) == ("failed", "Denied: Not him.")
+        assert last["output"][0]["status"] == "failed"
+        assert last["output"][0]["error"]["content"] == [{"type": "text", "text": "Denied: Not him."}]
         assert last["output"][1]["content"][0]["text"] == "Done."
         assert last["usage"]["output_tokens"] > 0
         ids = [item["id"] for one in (first, second, last) for item in one["output"]]

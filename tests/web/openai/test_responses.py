@@ -7,6 +7,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from openai.types.responses import Response
+from openai.types.responses.response_output_item import McpCall
+
 from headwater import Answer, tool
 from headwater.backends.offline import Call, Say
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished
@@ -106,7 +109,17 @@ def test_the_agents_calls_are_shown_and_never_sent_to_the_client() -> None:
     looked, sent = output[1:3]
     assert (looked["server_label"], looked["name"], looked["arguments"]) == ("agent", "look", '{"at":"sea"}')
     assert (looked["status"], looked["output"], looked["error"]) == ("completed", "saw sea", None)
-    assert (sent["name"], sent["status"], sent["error"]) == ("send", "failed", "Denied: not now.")
+    assert (sent["name"], sent["status"]) == ("send", "failed")
+    assert sent["error"]["content"] == [{"type": "text", "text": "Denied: not now."}]
+    for call in (looked, sent):
+        assert McpCall.model_validate(call).model_dump(exclude_unset=True) == call
+
+
+def test_every_response_is_one_in_the_types_of_the_openai_package() -> None:
+    for log in ended().values():
+        for told in events(log):
+            if "response" in told and not isinstance(log[-1], RunCancelled):  # the package knows no such reason
+                assert Response.model_validate(told["response"])
 
 
 def test_the_complete_answer_is_the_last_event() -> None:

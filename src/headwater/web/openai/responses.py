@@ -319,7 +319,9 @@ class Responses:
 
     def _end_call(self, event: Event, call: str, output: str, error: str | None) -> _Told:
         index = self._at[event.run, call]
-        told = {"status": "failed", "error": error} if error else {"status": "completed", "output": output}
+        told: dict[str, Any] = {"status": "completed", "output": output}
+        if error:
+            told = {"status": "failed", "error": _execution_error(error)}
         item = self._items[index] = {**self._items[index], **told}
         place = {"item_id": item["id"], "output_index": index}
         yield f"response.mcp_call.{item['status']}", place
@@ -461,6 +463,14 @@ class _Open:
         yield "response.output_item.done", {"output_index": self.index, "item": self.item(status)}
 
 
+def _execution_error(message: str) -> dict[str, Any]:
+    """Returns what an `mcp_call` has for a tool that failed, as of 2026: an object with the tool's output.
+
+    https://platform.openai.com/docs/api-reference/responses/object
+    """
+    return {"type": "mcp_tool_execution_error", "content": [{"type": "text", "text": message}]}
+
+
 def _text_of(parts: Iterable[Any]) -> str:
     return "".join(part.text for part in parts if isinstance(part, Text))
 
@@ -469,7 +479,10 @@ def _usage_of(usage: Usage) -> dict[str, Any]:
     asked, said = usage.input_tokens or 0, usage.output_tokens or 0
     return {
         "input_tokens": asked,
-        "input_tokens_details": {"cached_tokens": usage.cached_input_tokens or 0},
+        "input_tokens_details": {
+            "cached_tokens": usage.cached_input_tokens or 0,
+            "cache_write_tokens": usage.cache_write_tokens or 0,
+        },
         "output_tokens": said,
         "output_tokens_details": {"reasoning_tokens": usage.reasoning_tokens or 0},
         "total_tokens": asked + said,
