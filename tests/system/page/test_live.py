@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent
+from headwater import Agent, ConcurrentWorkflow
 from headwater.backends.offline import Call, Fail, Item, OfflineModel, Wait
 from tests.support.chromium import Browser, Page
 from tests.system.page.scene import agent, ask_harbour, book_pilot_boat, harbour_fleet
@@ -218,6 +218,48 @@ def test_two_hundred_agents_at_once(chromium: Browser) -> None:
         page.until("document.querySelector('.how.done') !== null")
         assert page.run("document.querySelectorAll('.cell.done').length") == 200
         page.until("document.querySelectorAll('section.agent').length === 200")
+        assert page.problems == []
+
+
+def test_what_is_out_of_sight_is_not_drawn_until_it_is_looked_at(chromium: Browser) -> None:
+    slow = "document.querySelector('section.agent[aria-label=slow]')"
+    others = [agent(f"quick-{at}", "offline/quick", 40, [Wait(1.0), LONG[:300]]) for at in range(20)]
+    with serving(
+        ConcurrentWorkflow([*others, agent("slow", "offline/slow", 40, [LONG, Wait(3000)])], name="all")
+    ) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until(f"{slow}?.querySelector('.prose') != null")
+        page.run("document.querySelector('.cell').click()")  # goes to the first, and no longer follows the newest words
+        page.until(f"{slow}.getBoundingClientRect().top > innerHeight + 400")
+        page.run("new Promise((later) => setTimeout(later, 100))")  # the browser tells the page what is in sight
+        page.run(
+            "window.drawn = []; new MutationObserver((records) => drawn.push(...records))"
+            f".observe({slow}, {{ childList: true, characterData: true, attributes: true, subtree: true }})"
+        )
+        page.until("document.querySelectorAll('.cell.done').length === 20")
+        page.until("document.querySelector('.overview').innerText.includes('20 done')")
+        assert page.run("drawn.length") == 0
+        page.run(f"{slow}.scrollIntoView()")
+        page.until(f"{slow}.innerText.includes('word100')")
+        assert page.problems == []
+
+
+def test_every_row_of_the_waterfall_has_its_name_where_it_is_scrolled_to(chromium: Browser) -> None:
+    with serving(harbour_fleet(100)) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.how.done') !== null")
+        page.until("document.querySelectorAll('.name').length > 10")
+        assert page.run("document.querySelectorAll('.name').length") < 60
+        for row in (99, 50, 0):
+            page.run(f"document.querySelector('.fall').scrollTop = {row * 24}")
+            name = f"[...document.querySelectorAll('.name')].find((one) => one.innerText === 'boat-{row:03}')"
+            page.until(f"{name} !== undefined")
+            top = page.run(f"{name}.offsetTop - document.querySelector('.name').closest('.names').offsetTop")
+            assert top == 20 + row * 24
         assert page.problems == []
 
 

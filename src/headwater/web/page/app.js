@@ -18,7 +18,8 @@ const TABS = [["talk", "Talk"], ["time", "Timeline"], ["look", "Inspect"], ["run
 
 class App extends Component {
   render({ state }) {
-    document.title = state.composing ? "headwater" : `${state.log.fold.root?.agent ?? "run"} · headwater`;
+    const title = state.composing ? "headwater" : `${state.log.fold.root?.agent ?? "run"} · headwater`;
+    if (document.title !== title) document.title = title;
     document.body.dataset.view = state.view;
     document.body.classList.toggle("saved", state.saved);
     return html`<a class="skip" href="#main">Skip to the run</a>

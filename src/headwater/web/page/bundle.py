@@ -22,6 +22,9 @@ _DECLARED: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const
 _LISTED: Final = re.compile(r"export\s*\{(?P<names>[^}]*)\};?")
 _DEFAULT: Final = re.compile(r"export default ")
 _COMMENT: Final = re.compile(r"^\s*//.*\n|^\s+|(?<=[;:,{}\])]) +// [^\"'`\n]*$", re.M)
+_LINES: Final = re.compile(r"(?<=[;{},>])\n(?=[\w$}<])")
+"""Ends of lines that mean nothing: every statement has its semicolon, and htm drops them between tags."""
+_ALL: Final = "*"
 _MAP: Final = re.compile(r"^//# sourceMappingURL=.*$", re.M)
 
 
@@ -47,7 +50,13 @@ def script() -> str:
     """Returns all modules as one strict script without global names."""
     order: list[str] = []
     _visit(_ENTRY, order, [])
-    body = "".join(_as_function(path, order) for path in order)
+    wanted: dict[str, set[str]] = {}
+    for path in order:
+        for found in _IMPORT.finditer(text(path)):
+            names = found["names"] or (_ALL if found["all"] else "default")
+            of = wanted.setdefault(_resolve(path, found["path"]), set())
+            of.update(one.split(" as ")[0].strip() for one in names.split(","))
+    body = "".join(_as_function(path, order, wanted.get(path, set())) for path in order)
     return f'"use strict";(() => {{\n{body}}})();\n'
 
 
@@ -71,8 +80,8 @@ def _resolve(path: str, wanted: str) -> str:
     return "/".join(parts)
 
 
-def _as_function(path: str, order: list[str]) -> str:
-    """Converts a module to a function: imports become constants, exports become the return value."""
+def _as_function(path: str, order: list[str], wanted: set[str]) -> str:
+    """Converts a module to a function: imports become constants, the wanted exports the return value."""
     source = text(path)
     exported: dict[str, str] = {}
 
@@ -103,7 +112,13 @@ def _as_function(path: str, order: list[str]) -> str:
         source = _COMMENT.sub("", source)
     source = _IMPORT.sub(imported, source)
     source = _DEFAULT.sub(default, _LISTED.sub(listed, _DECLARED.sub(declared, _MAP.sub("", source))))
-    returned = ",".join(outer if outer == inner else f"{outer}:{inner}" for outer, inner in exported.items())
+    if not path.startswith("vendor/"):
+        source = _LINES.sub("", source)
+    returned = ",".join(
+        outer if outer == inner else f"{outer}:{inner}"
+        for outer, inner in exported.items()
+        if outer in wanted or _ALL in wanted
+    )
     return f"const {_name(order, path)} = (() => {{\n{source.strip()}\nreturn {{{returned}}};\n}})();\n"
 
 

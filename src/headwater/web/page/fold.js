@@ -46,7 +46,8 @@ export class Run {
     this.rate = new Map(); // characters written, by bin of time
     this.spoke = 0; // seconds in which it wrote
     this.lastDelta = null;
-    this.version = 0; // rises with every change, so that a view knows whether to draw again
+    this.version = 0; // rises with every change in it and in the runs of its tools, so that a view knows whether to draw again
+    this.inside = null; // the run whose tool this is
   }
 
   get isWorkflow() {
@@ -95,8 +96,10 @@ export class Fold {
     this.began = null; // of the first
     this.questions = new Map(); // open ones, by id
     this.marks = []; // places worth a mark on the scrubber: {seq, time, kind, label}
-    this.shape = 0; // rises when a run or a call begins, so that rows are laid out anew
+    this.tree = 0; // rises when a run begins, so that rows are laid out anew
+    this.shape = 0; // rises when a run or a call begins
     this.begun = 0; // how many agents
+    this.firsts = 0; // how many of them have had a first token
     this.rates = Array.from({ length: HUES }, () => new Map()); // characters by bin of time, all agents of a hue together
   }
 
@@ -105,7 +108,7 @@ export class Fold {
     this.time = event.time;
     if (this.began === null) this.began = event.time;
     const run = this.runs.get(event.run) ?? this.open(event);
-    run.version += 1;
+    for (let at = run; at; at = at.inside) at.version += 1;
     HANDLERS[event.type]?.(this, run, event);
   }
 
@@ -114,8 +117,13 @@ export class Fold {
     const run = new Run(event.run, path.at(-1) ?? "run", path, event.time);
     this.runs.set(event.run, run);
     if (this.root === null) this.root = run;
-    this.shape += 1;
+    this.grow();
     return run;
+  }
+
+  grow() {
+    this.tree += 1;
+    this.shape += 1;
   }
 
   child(id) {
@@ -128,7 +136,7 @@ export class Fold {
 
   // Every run with its depth, parents first, in the order in which they began.
   rows() {
-    if (this.laidOut?.shape === this.shape) return this.laidOut.rows;
+    if (this.laidOut?.tree === this.tree) return this.laidOut.rows;
     const rows = [];
     const walk = (run, depth) => {
       rows.push({ run, depth });
@@ -138,7 +146,7 @@ export class Fold {
       }
     };
     if (this.root) walk(this.root, 0);
-    this.laidOut = { shape: this.shape, rows };
+    this.laidOut = { tree: this.tree, rows };
     return rows;
   }
 
@@ -157,7 +165,7 @@ export class Fold {
 
   // Agents alone, in the order of the rows.
   agents() {
-    if (this.listed?.shape !== this.shape) this.listed = { shape: this.shape, agents: this.rows().filter(({ run }) => !run.isWorkflow).map(({ run }) => run) };
+    if (this.listed?.tree !== this.tree) this.listed = { tree: this.tree, agents: this.rows().filter(({ run }) => !run.isWorkflow).map(({ run }) => run) };
     return this.listed.agents;
   }
 
@@ -184,7 +192,10 @@ function rest(run, time) {
 }
 
 function wrote(fold, run, event, characters, kind, phase) {
-  if (run.firstToken === null) run.firstToken = event.time - run.started;
+  if (run.firstToken === null) {
+    run.firstToken = event.time - run.started;
+    fold.firsts += 1;
+  }
   if (run.lastDelta !== null && run.attemptSpoke) run.spoke += event.time - run.lastDelta;
   run.attemptSpoke = true;
   run.lastDelta = event.time;
@@ -252,7 +263,7 @@ const HANDLERS = {
     if (!run.isWorkflow) run.hue = fold.begun++ % HUES;
     run.forkedFrom = event.forked_from ?? null;
     if (run.parent && !fold.runs.get(run.parent)?.children.includes(run.id)) fold.runs.get(run.parent)?.children.push(run.id);
-    fold.shape += 1;
+    fold.grow();
   },
   "run.resumed"(fold, run, event) {
     fold.mark(event, "resume", `taken up again${event.by ? ` by ${event.by}` : ""}`);
@@ -474,7 +485,8 @@ const HANDLERS = {
     fold.runs.set(event.child, child);
     run.children.push(event.child);
     if (child.call && run.calls.has(child.call)) run.calls.get(child.call).child = event.child;
-    fold.shape += 1;
+    if (child.role === "tool") child.inside = run;
+    fold.grow();
   },
   "child.finished"(fold, run, event) {
     const child = fold.runs.get(event.child);

@@ -8,8 +8,10 @@ const SPEEDS = [0.5, 1, 2, 4, 8];
 const TICK = 100; // milliseconds between looks at the clock while something goes on
 
 export class State {
-  constructor(changed) {
-    this.changed = changed; // draw again, at the next frame
+  constructor(draw) {
+    this.grew = draw; // events have come, or time has passed: views draw again at their pace, at the next frame
+    this.turn = 0; // rises with what a person or the server has decided: views draw that at the next frame
+    this.frame = 0; // how many have been drawn
     this.log = new Log();
     this.agents = [];
     this.runs = null; // not known before the server has told them
@@ -35,10 +37,20 @@ export class State {
     this.focus = null; // the run whose section was asked for
   }
 
+  changed() {
+    this.turn += 1;
+    this.grew();
+  }
+
   // --- time
 
   get isLive() {
     return this.log.isLive && !this.log.whole && this.connection !== "over";
+  }
+
+  // Whether the next events or the clock change what is shown.
+  get moves() {
+    return this.playing || this.isLive || Boolean(this.other && !this.other.whole);
   }
 
   // The time that is shown: the server's where the run is followed, the playhead's where it is not.
@@ -51,9 +63,10 @@ export class State {
   }
 
   tick() {
+    this.frame += 1;
     clearTimeout(this.timer);
     if (this.playing) this.playOn();
-    if (this.playing || (this.isLive && this.log.events.length)) this.timer = setTimeout(() => this.changed(), this.playing ? 16 : TICK);
+    if (this.moves && this.log.events.length) this.timer = setTimeout(this.grew, this.playing ? 16 : TICK);
   }
 
   // --- the server
@@ -122,7 +135,7 @@ export class State {
         const skew = Date.now() / 1000 - events.at(-1).time;
         this.skew = this.skew === null ? skew : Math.min(this.skew, skew);
         if (log.whole && !this.saved) this.refresh().catch(() => {});
-        this.changed();
+        this.grew();
       },
       reset: () => log.reset(),
       told: (told) => {

@@ -28,8 +28,10 @@ export function money(dollars) {
   return value >= 1 ? `$${value.toFixed(2)}` : `$${value.toPrecision(2)}`;
 }
 
+const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+
 export function clock(unix) {
-  return new Date(unix * 1000).toLocaleTimeString("en-GB");
+  return CLOCK.format(unix * 1000);
 }
 
 // Characters that reorder a line or steer a terminal: made visible, so that no text reads as another than it is.

@@ -2,36 +2,41 @@
 import { CHARACTERS_A_TOKEN, RATE_BIN } from "../fold.js";
 import { html } from "../html.js";
 import { count, harmless, many, money, seconds } from "../words.js";
+import { Paced } from "./paced.js";
 
 const RATE_WINDOW = 1; // seconds over which the rate of all agents together is taken
 
-export function TopBar({ state }) {
-  const { log } = state;
-  const { fold } = log;
-  const { root } = fold;
-  const agents = fold.agents();
-  const atWork = agents.filter((run) => !run.over && run.state !== "queued").length;
-  return html`<header class="bar"><h1 class="hide">${document.title}</h1>
-    <a class="brand" href="#" aria-label="headwater: new run" onClick=${(event) => { event.preventDefault(); state.go(null); }}>
-      <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M2 9c3 0 3-3 6-3s3 3 6 3 3-3 6-3" /><path d="M2 15c3 0 3-3 6-3s3 3 6 3 3-3 6-3" /></svg><span>headwater</span></a>
-    ${state.composing ? html`<${Picker} state=${state} />` : html`<span class="who"><b>${harmless(root?.agent ?? "")}</b><span class="muted wide">${root ? (root.isWorkflow ? `workflow, ${many(root.members.length, "agent")}` : harmless(root.model)) : ""}</span></span>`}
-    <div class="status" role="status">${root && !state.composing ? html`
-      <span class=${`how ${look(state)}`}><i></i><span>${word(state)}</span></span>
-      <span class="num">${seconds((root.ended ?? state.now()) - root.started)}</span>
-      ${root.isWorkflow && !fold.over ? html`<span class="muted wide">${atWork} of ${agents.length} at work</span>` : null}
-      <span class="muted wide num">${many(tokens(agents), "token")}</span>
-      ${!fold.over ? html`<span class="muted wider num" title="All agents together, over the last second">${count(rateNow(agents, state.now()))} tok/s</span>` : null}
-      ${cost(agents) ? html`<span class="muted wider num">${money(cost(agents))}</span>` : null}` : null}
-    </div>
-    <div class="acts">
-      ${root && !state.composing && !state.saved ? html`
-        <button type="button" class="quiet wide" aria-pressed=${String(Boolean(state.otherId) || state.pickingOther)} onClick=${() => compare(state)}>Compare</button>
-        <a class="button quiet wide" href=${`runs/${state.runId}/page.html`} download=${`${state.runId}.html`} title="Save the run as one file that plays">Share</a>` : null}
-      <button type="button" class="icon" aria-label="Light or dark" onClick=${theme}><svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="5.2" /><path d="M8 2.8a5.2 5.2 0 0 1 0 10.4z" class="fill" /></svg></button>
-      <button type="button" class="icon wide" aria-label="Keys" onClick=${() => { state.help = true; state.changed(); }}>?</button>
-      ${root && !fold.over && !state.saved && !state.composing ? html`<button type="button" class="stop" onClick=${() => state.stop()}><svg viewBox="0 0 12 12" aria-hidden="true"><rect x="2.5" y="2.5" width="7" height="7" rx="1.5" /></svg>Stop<kbd class="wide">Esc</kbd></button>` : null}
-    </div>
-  </header>`;
+export class TopBar extends Paced {
+  static every = 100;
+
+  render({ state }) {
+    const { log } = state;
+    const { fold } = log;
+    const { root } = fold;
+    const agents = fold.agents();
+    const atWork = agents.filter((run) => !run.over && run.state !== "queued").length;
+    return html`<header class="bar"><h1 class="hide">${document.title}</h1>
+      <a class="brand" href="#" aria-label="headwater: new run" onClick=${(event) => { event.preventDefault(); state.go(null); }}>
+        <svg viewBox="0 0 24 24" aria-hidden="true"><path d="M2 9c3 0 3-3 6-3s3 3 6 3 3-3 6-3" /><path d="M2 15c3 0 3-3 6-3s3 3 6 3 3-3 6-3" /></svg><span>headwater</span></a>
+      ${state.composing ? html`<${Picker} state=${state} />` : html`<span class="who"><b>${harmless(root?.agent ?? "")}</b><span class="muted wide">${root ? (root.isWorkflow ? `workflow, ${many(root.members.length, "agent")}` : harmless(root.model)) : ""}</span></span>`}
+      <div class="status" role="status">${root && !state.composing ? html`
+        <span class=${`how ${look(state)}`}><i></i><span>${word(state)}</span></span>
+        <span class="num">${seconds((root.ended ?? state.now()) - root.started)}</span>
+        ${root.isWorkflow && !fold.over ? html`<span class="muted wide">${atWork} of ${agents.length} at work</span>` : null}
+        <span class="muted wide num">${many(tokens(agents), "token")}</span>
+        ${!fold.over ? html`<span class="muted wider num" title="All agents together, over the last second">${count(rateNow(agents, state.now()))} tok/s</span>` : null}
+        ${cost(agents) ? html`<span class="muted wider num">${money(cost(agents))}</span>` : null}` : null}
+      </div>
+      <div class="acts">
+        ${root && !state.composing && !state.saved ? html`
+          <button type="button" class="quiet wide" aria-pressed=${String(Boolean(state.otherId) || state.pickingOther)} onClick=${() => compare(state)}>Compare</button>
+          <a class="button quiet wide" href=${`runs/${state.runId}/page.html`} download=${`${state.runId}.html`} title="Save the run as one file that plays">Share</a>` : null}
+        <button type="button" class="icon" aria-label="Light or dark" onClick=${theme}><svg viewBox="0 0 16 16" aria-hidden="true"><circle cx="8" cy="8" r="5.2" /><path d="M8 2.8a5.2 5.2 0 0 1 0 10.4z" class="fill" /></svg></button>
+        <button type="button" class="icon wide" aria-label="Keys" onClick=${() => { state.help = true; state.changed(); }}>?</button>
+        ${root && !fold.over && !state.saved && !state.composing ? html`<button type="button" class="stop" onClick=${() => state.stop()}><svg viewBox="0 0 12 12" aria-hidden="true"><rect x="2.5" y="2.5" width="7" height="7" rx="1.5" /></svg>Stop<kbd class="wide">Esc</kbd></button>` : null}
+      </div>
+    </header>`;
+  }
 }
 
 function Picker({ state }) {

@@ -1,11 +1,13 @@
 // Where a person writes: the task of a new run, a word to agents at work, the next message of a conversation.
-import { Component } from "../vendor/preact.mjs";
 import { html } from "../html.js";
 import { harmless } from "../words.js";
+import { Paced } from "./paced.js";
 
 const TALLEST = 240; // pixels of the text area, from where it scrolls
 
-export class Composer extends Component {
+export class Composer extends Paced {
+  static every = 250;
+
   typed = (event) => {
     this.props.state.draft = event.target.value;
     this.fit();

@@ -1,19 +1,13 @@
 // One event, in words and as it stands in the log: the last one that is shown.
-import { Component } from "../vendor/preact.mjs";
 import { oneSentence } from "../fold.js";
 import { html } from "../html.js";
 import { argumentsLine, clip, count, harmless, many, messageText, oneLine, precise, resultText, seconds } from "../words.js";
+import { Paced } from "./paced.js";
 
 const LONGEST = 400; // characters of one string that the JSON shows
 
-export class Inspect extends Component {
-  shouldComponentUpdate({ state }) {
-    const now = performance.now();
-    if ((state.isLive || state.playing) && state.log.fold === this.fold && now - this.drawn < 150) return false;
-    this.drawn = now;
-    this.fold = state.log.fold;
-    return true;
-  }
+export class Inspect extends Paced {
+  static every = 150;
 
   render({ state }) {
     const { log } = state;

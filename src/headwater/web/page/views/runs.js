@@ -1,17 +1,22 @@
 // The runs that the server knows, newest first, and the way to a new one.
 import { html } from "../html.js";
 import { harmless, oneLine, seconds } from "../words.js";
+import { Paced } from "./paced.js";
 
 const LOOKS = { running: "live", queued: "queued", waiting: "asks", finished: "done", failed: "failed", cancelled: "stopped" };
 
-export function Runs({ state }) {
-  return html`<nav class="runs" aria-label="Runs">
-    <button type="button" class="new" onClick=${() => state.go(null)}>New run<kbd class="wide">N</kbd></button>
-    ${state.pickingOther ? html`<p class="note">Choose the run to compare with. <button type="button" class="quiet small" onClick=${() => { state.pickingOther = false; state.changed(); }}>Never mind</button></p>` : null}
-    ${state.runs?.length === 0 ? html`<p class="muted note">No runs yet.</p>` : null}
-    <ol>${(state.runs ?? []).map((run) => html`<${Entry} key=${run.run_id} run=${run} state=${state} />`)}</ol>
-    <p class="foot muted">${state.connection === "lost" ? "The connection is lost. Reconnecting …" : state.reattached !== null ? html`Reattached at <span class="num">#${state.reattached}</span>.<br />Nothing missed, nothing twice.` : null}</p>
-  </nav>`;
+export class Runs extends Paced {
+  static every = 250;
+
+  render({ state }) {
+    return html`<nav class="runs" aria-label="Runs">
+      <button type="button" class="new" onClick=${() => state.go(null)}>New run<kbd class="wide">N</kbd></button>
+      ${state.pickingOther ? html`<p class="note">Choose the run to compare with. <button type="button" class="quiet small" onClick=${() => { state.pickingOther = false; state.changed(); }}>Never mind</button></p>` : null}
+      ${state.runs?.length === 0 ? html`<p class="muted note">No runs yet.</p>` : null}
+      <ol>${(state.runs ?? []).map((run) => html`<${Entry} key=${run.run_id} run=${run} state=${state} />`)}</ol>
+      <p class="foot muted">${state.connection === "lost" ? "The connection is lost. Reconnecting …" : state.reattached !== null ? html`Reattached at <span class="num">#${state.reattached}</span>.<br />Nothing missed, nothing twice.` : null}</p>
+    </nav>`;
+  }
 }
 
 function Entry({ run, state }) {

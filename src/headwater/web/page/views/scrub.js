@@ -1,14 +1,16 @@
 // The playhead: play, pause, speed, and the whole log on one line, with marks where something happened.
-import { Component } from "../vendor/preact.mjs";
 import { html } from "../html.js";
 import { seconds } from "../words.js";
 import { Canvas, line } from "./canvas.js";
+import { Paced } from "./paced.js";
 
 const HEIGHT = 34;
 const BAR = 4; // pixels a bar of the density takes
 const EDGE = 8;
 
-export class Scrub extends Component {
+export class Scrub extends Paced {
+  static every = 50;
+
   place = (event) => {
     const box = this.track.getBoundingClientRect();
     const share = Math.min(1, Math.max(0, (event.clientX - box.left - EDGE) / (box.width - 2 * EDGE)));

@@ -1,13 +1,11 @@
 // One run in the talk: who speaks, what it thinks, says and does, what it asks. Drawn again only when the run has
-// changed and can be seen.
+// changed and can be seen, or has come to another state; what is settled in it is not even compared.
 import { Component } from "../vendor/preact.mjs";
 import { oneSentence } from "../fold.js";
 import { html } from "../html.js";
 import { link, Prose } from "../markdown.js";
 import { argumentsLine, clock, count, harmless, many, messageText, money, oneLine, precise, resultText, seconds } from "../words.js";
 import { Ask } from "./ask.js";
-
-const UNSEEN_EVERY = 1000; // milliseconds between drawings of what is out of sight
 
 const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 
@@ -16,7 +14,7 @@ export function stateOf(run) {
   if (run.state === "failed") return { word: "failed", look: "failed" };
   if (run.state === "cancelled") return { word: "stopped", look: "stopped" };
   if (run.state === "queued") return { word: "not begun", look: "queued" };
-  if ([...run.calls.values()].some((call) => call.questions.some((question) => question.open))) return { word: "asks you", look: "asks" };
+  for (const call of run.calls.values()) if (call.questions.some((question) => question.open)) return { word: "asks you", look: "asks" };
   if (run.state === "waiting") return { word: "waits", look: "asks" };
   const words = { asking: "asks the model", thinking: "thinks", writing: "writes", tools: "runs tools" };
   return { word: words[run.phase] ?? "at work", look: "live" };
@@ -24,41 +22,42 @@ export function stateOf(run) {
 
 export class Section extends Component {
   shouldComponentUpdate(next) {
-    if (next.run !== this.props.run) return true;
-    if (!this.visible && performance.now() - this.at < UNSEEN_EVERY) return false;
-    return next.run.version !== this.drawn || next.tick !== this.props.tick || this.nested(next.run);
+    return next.run !== this.props.run || this.due(next);
   }
 
-  nested(run) {
-    return run.children.length > 0 && !run.over;
+  due({ run, state }) {
+    if (!this.visible) return !this.bare && run.state !== this.told;
+    return run.version !== this.drawn || this.bare || (this.ticks && tick(state) !== this.tick);
+  }
+
+  refresh() {
+    if (this.due(this.props)) this.forceUpdate();
   }
 
   componentDidMount() {
-    this.watcher = this.props.watch?.(this.element, (visible) => {
-      this.visible = visible;
-      if (visible && (this.drawn !== this.props.run.version || this.bare)) this.forceUpdate();
-    });
-    if (!this.watcher) this.visible = true;
+    this.visible = !this.props.talk;
+    this.props.talk?.watch(this);
   }
 
   componentWillUnmount() {
-    this.watcher?.();
+    this.props.talk?.unwatch(this);
   }
 
   render({ run, state, inner }) {
-    this.drawn = run.version;
-    this.at = performance.now();
+    Object.assign(this, { drawn: run.version, told: run.state, tick: tick(state), ticks: run.items.some(lasts) });
     const { fold } = state.log;
     const now = state.now();
     const told = stateOf(run);
-    this.bare = Boolean(this.props.watch) && !this.visible && !this.drawnWhole; // among hundreds, most were never looked at
-    if (!this.bare) this.drawnWhole = true;
+    const ref = (element) => (this.element = element);
+    const name = html`<i class=${`sw s${fold.hue(run)}`}></i><h2>${harmless(run.name)}</h2>`;
+    this.bare = Boolean(this.props.talk) && !this.visible && !this.drawnWhole; // among hundreds, most were never looked at
+    if (this.bare) return html`<section ref=${ref} id=${`run-${run.id}`} tabindex="-1" class="agent" aria-label=${run.name}><header>${name}</header></section>`;
+    this.drawnWhole = true;
     const place = run.path.slice(1, -1).join(" / ");
-    return html`<section ref=${(element) => (this.element = element)} id=${`run-${run.id}`} tabindex="-1"
+    return html`<section ref=${ref} id=${`run-${run.id}`} tabindex="-1"
       class=${`agent ${told.look} ${inner ? "inner" : ""}`} aria-label=${run.name}>
       <header>
-        <i class=${`sw s${fold.hue(run)}`}></i>
-        <h2>${harmless(run.name)}</h2>
+        ${name}
         ${place && !inner ? html`<span class="place">${harmless(place)}</span>` : null}
         <span class="model">${run.isWorkflow ? `${run.kind} workflow` : harmless(run.model)}</span>
         <span class="grow"></span>
@@ -66,12 +65,21 @@ export class Section extends Component {
         <span class=${`state ${told.look}`} title=${told.title}>${told.word}</span>
       </header>
       <div class="body">
-        ${this.bare ? null : run.items.map((item, at) => html`<${Item} key=${at} item=${item} version=${run.version} run=${run} state=${state} now=${item.over === false ? now : 0} />`)}
+        ${run.items.map((item, at) => html`<${Item} key=${at} item=${item} run=${run} state=${state} now=${now} />`)}
         ${waits(run) ? html`<p class="waits"><span class="pulse" aria-hidden="true"></span>${waits(run)}</p>` : null}
         ${run.output !== undefined && run.output !== null && typeof run.output === "object" ? html`<${Output} value=${run.output} />` : null}
       </div>
     </section>`;
   }
+}
+
+function tick(state) {
+  return Math.floor(state.now() * 10);
+}
+
+// Whether its seconds are counted while it is shown.
+function lasts(item) {
+  return item.over === false || (item.kind === "reasoning" && item.open);
 }
 
 function waits(run) {
@@ -95,12 +103,30 @@ function Output({ value }) {
   return html`<details class="output"><summary>Typed output</summary><pre tabindex="0"><code>${JSON.stringify(value, null, 2)}</code></pre></details>`;
 }
 
-function Item({ item, run, state, now }) {
+class Item extends Component {
+  shouldComponentUpdate({ item }) {
+    return item !== this.props.item || !this.settled;
+  }
+
+  render({ item, run, state, now }) {
+    this.settled = settled(item, run, state.log.fold);
+    return draw(item, run, state, now);
+  }
+}
+
+// Whether nothing that can come changes how it looks.
+function settled(item, run, fold) {
+  if (item.kind === "said") return item.heard !== null || run.over;
+  if (item.kind === "call") return item.over && (fold.child(item.child)?.over ?? true);
+  return item.kind !== "lost" && (run.over || !item.open);
+}
+
+function draw(item, run, state, now) {
   switch (item.kind) {
     case "text":
       return item.text ? html`<div class=${item.refusal ? "refusal" : null}><${Prose} text=${item.text} open=${item.open && !run.over} /></div>` : null;
     case "reasoning":
-      return html`<${Thought} item=${item} now=${state.now()} />`;
+      return html`<${Thought} item=${item} now=${now} />`;
     case "call":
       return html`<${Call} call=${item} run=${run} state=${state} now=${now} />`;
     case "lost":
@@ -168,7 +194,7 @@ function Call({ call, run, state, now }) {
       ${call.decidedBy || call.note ? html`<span class="out">${harmless([call.decidedBy && `by ${call.decidedBy}`, call.note].filter(Boolean).join(": "))}</span>` : null}
     </div>
     ${call.over && long(call) ? html`<details class="more"><summary>All of it</summary><pre tabindex="0"><code>${harmless(whole(call))}</code></pre></details>` : null}
-    ${child ? html`<${Section} run=${child} state=${state} inner=${true} tick=${now} />` : null}
+    ${child ? html`<${Section} run=${child} state=${state} inner=${true} />` : null}
     ${question && !run.over ? html`<${Ask} key=${question.id} question=${question} run=${run} state=${state} />` : null}
   </div>`;
 }

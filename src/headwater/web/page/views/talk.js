@@ -4,41 +4,53 @@ import { Component } from "../vendor/preact.mjs";
 import { html } from "../html.js";
 import { Prose } from "../markdown.js";
 import { clock, harmless, many, messageText } from "../words.js";
+import { Paced } from "./paced.js";
 import { Section, stateOf } from "./section.js";
 
 const NEAR_THE_END = 48; // pixels
-const AT_MOST_EVERY = 150; // milliseconds between drawings of the overview, and between looks for the end
+const AT_MOST_EVERY = 150; // milliseconds between looks for the end
 const NEW_AT_ONCE = 24; // sections that one frame adds: hundreds at once would stop the page for a moment
 const MANY = 8; // from how many agents on an overview stands above them
 
 export class Talk extends Component {
-  constructor() {
-    super();
-    this.following = true;
-    this.seen = new Map();
-    this.tall = 0; // pixels; none while another view is shown in its place
-    this.place = 0;
-    this.upto = 0; // how many sections are there
+  following = true;
+  sections = new Map(); // by their elements
+  tall = 0; // pixels; none while another view is shown in its place
+  place = 0;
+  upto = 0; // how many sections are there
+
+  watch(section) {
+    this.observer ??= new IntersectionObserver(this.sighted, { root: this.element, rootMargin: "200px" });
+    this.sections.set(section.element, section);
+    this.observer.observe(section.element);
   }
 
-  watch = (element, seen) => {
-    this.observer ??= new IntersectionObserver((entries) => entries.forEach((entry) => this.seen.get(entry.target)?.(entry.isIntersecting)), {
-      root: this.element, rootMargin: "200px",
-    });
-    this.seen.set(element, seen);
-    this.observer.observe(element);
-    return () => {
-      this.seen.delete(element);
-      this.observer.unobserve(element);
-    };
+  unwatch(section) {
+    this.sections.delete(section.element);
+    this.observer.unobserve(section.element);
+  }
+
+  sighted = (entries) => {
+    for (const { target, isIntersecting } of entries) {
+      const section = this.sections.get(target);
+      if (section) section.visible = isIntersecting;
+      section?.refresh();
+    }
   };
 
+  // Asking where the pane stands costs a layout: while words come, that is asked at the pace of `hold`.
   scrolled = () => {
+    if (!this.props.state.moves) this.look();
+  };
+
+  // Whoever stands at the end follows it, until they scroll up.
+  look() {
     const { scrollTop, scrollHeight, clientHeight } = this.element;
     if (clientHeight !== this.tall) return; // the pane has another size, and nobody has scrolled
+    if (scrollHeight - scrollTop - clientHeight < NEAR_THE_END) this.following = true;
+    else if (scrollTop < this.place - 1 || !this.props.state.moves) this.following = false;
     this.place = scrollTop;
-    this.following = scrollHeight - scrollTop - clientHeight < NEAR_THE_END;
-  };
+  }
 
   // A pane that was turned, made smaller by a keyboard, or shown again after another one stands where it stood.
   sized = () => {
@@ -56,14 +68,21 @@ export class Talk extends Component {
     this.sizes.disconnect();
   }
 
+  // Tokens draw the sections in sight alone. The list is drawn again where a run has begun or ended, and where somebody
+  // did something.
+  shouldComponentUpdate({ state }) {
+    const { fold } = state.log;
+    if (this.more || !state.moves || state.turn !== this.turn || fold !== this.fold || fold.tree !== this.tree || fold.over !== this.over) return true;
+    this.sections.forEach((section) => section.refresh());
+    this.overview?.refresh();
+    this.hold();
+    return false;
+  }
+
   componentDidUpdate(previous) {
     const { state } = this.props;
     if (previous.runId !== state.runId) this.following = true;
-    const now = performance.now();
-    if (this.following && (state.isLive || state.playing) && now - (this.moved ?? 0) > AT_MOST_EVERY) {
-      this.moved = now; // asking where the end is costs a layout; in between the browser holds on to the last element
-      this.element.scrollTop = this.element.scrollHeight;
-    }
+    this.hold();
     if (state.focus && state.focus !== this.focused) {
       document.getElementById(`run-${state.focus}`)?.scrollIntoView({ block: "start" });
       this.following = false;
@@ -71,31 +90,40 @@ export class Talk extends Component {
     this.focused = state.focus;
   }
 
+  hold() {
+    const { state } = this.props;
+    const now = performance.now();
+    if (this.more || !(state.isLive || state.playing) || now - (this.moved ?? 0) < AT_MOST_EVERY) return;
+    this.moved = now; // in between the browser holds on to the last element
+    this.look();
+    if (!this.following) return;
+    this.element.scrollTop = this.element.scrollHeight;
+    this.place = this.element.scrollTop;
+  }
+
   // The sections that this frame shows: the ones before, and a few of those that are to come.
   some(shown) {
     const { state } = this.props;
     if (this.run !== state.runId) Object.assign(this, { run: state.runId, upto: 0 });
     this.upto = Math.min(shown.length, this.upto + NEW_AT_ONCE);
-    if (this.upto < shown.length) state.changed();
+    this.more = this.upto < shown.length;
+    if (this.more) state.grew();
     return shown.slice(0, this.upto);
   }
 
   render({ state }) {
     const { fold } = state.log;
     const { root } = fold;
+    Object.assign(this, { turn: state.turn, fold, tree: fold.tree, over: fold.over });
     const shown = fold.rows().filter(({ run }) => run.role !== "tool" && !(run === root && run.isWorkflow));
     return html`<section class="talk" aria-label="Talk" ref=${(element) => (this.element = element)} onScroll=${this.scrolled}>
       ${root ? html`<${Task} root=${root} fold=${fold} state=${state} />` : html`<p class="muted waits"><span class="pulse"></span>opening the run</p>`}
-      ${shown.length > MANY ? html`<${Overview} shown=${shown} state=${state} />` : null}
-      ${this.some(shown).map(({ run }) => html`<${Section} key=${run.id} run=${run} state=${state} watch=${this.watch} tick=${busy(run) ? Math.floor(state.now() * 10) : 0} />`)}
+      ${shown.length > MANY ? html`<${Overview} talk=${this} shown=${shown} state=${state} />` : null}
+      ${this.some(shown).map(({ run }) => html`<${Section} key=${run.id} run=${run} state=${state} talk=${this} />`)}
       ${root?.isWorkflow && root.state === "failed" ? root.items.filter((item) => item.kind === "error").map((item) => html`<div class="error" role="alert"><b>${item.error.type}</b> <span>${harmless(item.error.message)}</span></div>`) : null}
       <i class="end"></i>
     </section>`;
   }
-}
-
-function busy(run) {
-  return !run.over && run.state !== "queued";
 }
 
 function Task({ root, state, fold }) {
@@ -118,26 +146,42 @@ function Earlier({ message }) {
     : html`<div class="earlier"><${Prose} text=${text} open=${false} /></div>`;
 }
 
-class Overview extends Component {
-  shouldComponentUpdate({ shown, state }) {
-    const looks = shown.map(({ run }) => stateOf(run).look).join();
-    const now = performance.now();
-    if (looks === this.looks || (now - this.drawn < AT_MOST_EVERY && !state.log.fold.over)) return false;
-    Object.assign(this, { looks, drawn: now });
-    return true;
+const LOOKS = { live: "at work", asks: "waiting for you", done: "done", healed: "done after a loss", failed: "failed", stopped: "stopped", queued: "not begun" };
+
+class Overview extends Paced {
+  static every = 150;
+
+  componentDidMount() {
+    this.props.talk.overview = this;
+  }
+
+  refresh() {
+    if (this.due(this.props.state)) this.forceUpdate();
   }
 
   render({ shown, state }) {
+    const looks = shown.map(({ run }) => stateOf(run).look);
     const counts = {};
-    for (const { run } of shown) {
-      const { look } = stateOf(run);
-      counts[look] = (counts[look] ?? 0) + 1;
-    }
-    const words = { live: "at work", asks: "waiting for you", done: "done", healed: "done after a loss", failed: "failed", stopped: "stopped", queued: "not begun" };
+    for (const look of looks) counts[look] = (counts[look] ?? 0) + 1;
     return html`<nav class="overview" aria-label="All agents">
-      <p>${Object.entries(words).filter(([look]) => counts[look]).map(([look, word]) => html`<span class=${`tally ${look}`}><i class=${`dot ${look}`}></i>${counts[look]} ${word}</span>`)}</p>
-      <div class="cells">${shown.map(({ run }) => html`<a key=${run.id} href=${`#run-${run.id}`} class=${`cell ${stateOf(run).look}`} title=${`${run.name}: ${stateOf(run).word}`} aria-label=${`${run.name}: ${stateOf(run).word}`}
-        onClick=${(event) => { event.preventDefault(); state.focus = run.id; state.changed(); }}></a>`)}</div>
+      <p>${Object.entries(LOOKS).filter(([look]) => counts[look]).map(([look, word]) => html`<span class=${`tally ${look}`}><i class=${`dot ${look}`}></i>${counts[look]} ${word}</span>`)}</p>
+      <div class="cells">${shown.map(({ run }, at) => html`<${Cell} key=${run.id} run=${run} look=${looks[at]} state=${state} />`)}</div>
     </nav>`;
+  }
+}
+
+class Cell extends Component {
+  shouldComponentUpdate({ look }) {
+    return look !== this.props.look;
+  }
+
+  render({ run, look, state }) {
+    const label = `${run.name}: ${LOOKS[look]}`;
+    const show = (event) => {
+      event.preventDefault();
+      state.focus = run.id;
+      state.changed();
+    };
+    return html`<a href=${`#run-${run.id}`} class=${`cell ${look}`} title=${label} aria-label=${label} onClick=${show}></a>`;
   }
 }

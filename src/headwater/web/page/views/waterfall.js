@@ -4,8 +4,10 @@ import { Component } from "../vendor/preact.mjs";
 import { html } from "../html.js";
 import { harmless, seconds } from "../words.js";
 import { AXIS, axis, bars, Canvas, grid, line, rounded } from "./canvas.js";
+import { Paced } from "./paced.js";
 
 const ROW = 24;
+const BEYOND = 10; // rows above and below the ones in sight whose names are there too, for the keyboard
 
 // The rows: a run each, and one for each tool that ran in it and is no run itself.
 export function rowsOf(fold) {
@@ -20,20 +22,25 @@ export function rowsOf(fold) {
   return rows;
 }
 
-export class Waterfall extends Component {
-  constructor() {
-    super();
-    this.top = 0;
-  }
+export class Waterfall extends Paced {
+  static every = 95;
+  top = 0;
+  from = 0; // the first row whose name is there
 
   scrolled = () => {
     this.top = this.scroller.scrollTop;
-    this.canvas?.paint();
+    if (this.first() === this.from) this.canvas?.paint();
+    else this.setState({});
   };
 
+  // In steps, so that scrolling by a row draws no names.
+  first() {
+    return Math.max(0, Math.floor(this.top / ROW / BEYOND - 1) * BEYOND);
+  }
+
   draw = (context, width, height, colors) => {
-    const { state, now } = this.props;
-    const { fold } = state.log;
+    const { now } = this;
+    const { fold } = this.props.state.log;
     if (fold.began === null) return;
     const times = axis(Math.max(now - fold.began, 0.5), width);
     const place = (after) => (after / times.end) * (width - 10) + 1;
@@ -64,10 +71,13 @@ export class Waterfall extends Component {
 
   render({ state }) {
     const { fold } = state.log;
-    this.rows = rowsOf(fold);
+    if (this.laid !== fold || this.shape !== fold.shape) Object.assign(this, { laid: fold, shape: fold.shape, rows: rowsOf(fold) });
+    this.now = state.now();
+    this.from = this.first();
     const height = this.rows.length * ROW + AXIS + 6;
+    const shown = this.rows.slice(this.from, this.from + Math.ceil((this.canvas?.height ?? 400) / ROW) + 3 * BEYOND);
     return html`<div class="fall" ref=${(element) => (this.scroller = element)} onScroll=${this.scrolled} tabindex=${this.rows.length > 12 ? 0 : null} role="group" aria-label="Waterfall">
-      <div class="names" style=${`height:${height}px`}><${Names} rows=${this.rows} shape=${fold.shape} fold=${fold} state=${state} /></div>
+      <div class="names" style=${`height:${height}px`}><div style=${`height:${this.from * ROW}px`}></div><${Names} rows=${shown} from=${this.from} shape=${fold.shape} fold=${fold} state=${state} /></div>
       <div class="bars"><${Canvas} ref=${(canvas) => (this.canvas = canvas)} draw=${this.draw} label=${summary(fold)} /></div>
     </div>`;
   }
@@ -75,16 +85,16 @@ export class Waterfall extends Component {
 
 class Names extends Component {
   shouldComponentUpdate(next) {
-    return next.shape !== this.props.shape || next.fold !== this.props.fold;
+    return next.shape !== this.props.shape || next.fold !== this.props.fold || next.from !== this.props.from;
   }
 
-  render({ rows, fold, state }) {
+  render({ rows, from, fold, state }) {
     const show = (run) => () => {
       state.focus = run.id;
       state.view = "talk";
       state.changed();
     };
-    return rows.map(({ run, depth, name, call }, at) => html`<button type="button" key=${at} class=${call ? "name sub" : run.isWorkflow ? "name flow" : "name"} style=${`padding-left:${Math.min(depth, 5) * 12}px`}
+    return rows.map(({ run, depth, name, call }, at) => html`<button type="button" key=${from + at} class=${call ? "name sub" : run.isWorkflow ? "name flow" : "name"} style=${`padding-left:${Math.min(depth, 5) * 12}px`}
       title=${after(run, fold, call)} onClick=${show(run)}>${call || depth > 0 ? html`<i class="elbow" aria-hidden="true"></i>` : null}${call ? null : html`<i class=${run.isWorkflow ? "sw ring" : `sw s${fold.hue(run)}`}></i>`}<span>${harmless(name)}</span></button>`);
   }
 }
