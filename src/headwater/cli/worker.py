@@ -32,8 +32,8 @@ examples:
   headwater worker harbour:pilot tides:team --queue default --queue night
   headwater worker harbour:pilot --concurrency 20 --grace 60
 
-A worker leaves the runs of agents that it was not given to others. Runs are put into a queue
-with agent.start(task, queue="night")."""
+A worker leaves the runs of agents that it was not given to others. Runs are put
+into a queue with agent.start(task, queue="night")."""
 
 
 GRACE_SECONDS: Final = 20.0
