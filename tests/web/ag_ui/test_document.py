@@ -64,3 +64,9 @@ def test_retracted_messages_are_removed_and_the_last_reasoning_is_emptied() -> N
     document.answer("c1", "r1", "gone")
     document.forget(["t1", "t2", "m1", "c1"])
     assert document.snapshot() == [HI, {"id": "t2", "role": "reasoning", "content": ""}]
+
+
+def test_calls_that_a_client_made_up_are_sent_back_unchanged() -> None:
+    calls = [{"id": [], "function": None}, {"function": None}, {"id": 7}]
+    held = [{"id": "m", "role": "system", "toolCalls": calls}]
+    assert Document(held).snapshot() == held

@@ -89,7 +89,7 @@ class Document:
         return filled
 
     def _call(self, call: dict[str, Any]) -> dict[str, Any]:
-        pieces = self._texts.get(call["id"])
+        pieces = self._texts.get(str(call.get("id")))  # a client may have sent a call with any id, or none
         if pieces is None:
             return call
         return {**call, "function": {**call["function"], "arguments": "".join(pieces)}}
