@@ -60,14 +60,16 @@ FAMILIES = ("errors", "events")
 ELSEWHERE = {"../CONTRIBUTING.md": "contributing.md", "../README.md": "index.md", "../examples/": "examples.md"}
 """Where on the site a file is that stands beside docs/."""
 
-WIDE = {
+FRONT = {
     "index.md": "---\nhide: [navigation, toc]\n---\n\n",
     "from-*.md": "---\nhide: [toc]\n---\n\n",
+    "decisions/2*.md": "---\nsearch:\n  exclude: true\n---\n\n",
 }
-"""What a page says to the builder to have room for two columns, by a pattern of its name."""
+"""What pages say to the builder, by a pattern of their names: two columns need room, and who searches wants a guide."""
 
 _FENCE = re.compile(r"^ *```")
 _ITEM = re.compile(r"^( *)([-*]|\d+\.) ")
+_UPWARD = re.compile(r"\[([^]]+)\]\(((?:\.\./)+)[^)]*\)")
 _LINK = re.compile(r"(\]\()([^)#\s]+)((?:#[^)\s]*)?\))")
 
 
@@ -101,8 +103,8 @@ def write_pages() -> None:
         write(f"api/{name}.md", text)
     for path in sorted(PAGES.rglob("*.md")):
         name = path.relative_to(PAGES).as_posix()
-        front = next((front for pattern, front in WIDE.items() if fnmatch(name, pattern)), "")
-        path.write_text(front + for_the_builder(on_the_site(path.read_text("utf-8"))), "utf-8")
+        front = next((front for pattern, front in FRONT.items() if fnmatch(name, pattern)), "")
+        path.write_text(front + for_the_builder(on_the_site(path.read_text("utf-8"), name.count("/"))), "utf-8")
 
 
 def write(name: str, text: str) -> None:
@@ -124,8 +126,14 @@ def inside_docs(text: str) -> str:
     return _LINK.sub(moved, text)
 
 
-def on_the_site(text: str) -> str:
-    """A page of docs/, with links to where the site has what stands beside docs/, and folders by their lists."""
+def on_the_site(text: str, depth: int = 0) -> str:
+    """A page of docs/, `depth` folders below it, with links to where the site has what stands beside docs/.
+
+    A folder is linked by its list. Of a link to what the site does not have, the words stay: GitHub has the link.
+    """
+
+    def led_out(link: re.Match[str]) -> str:
+        return link[1] if link[2].count("../") > depth else link[0]
 
     def moved(link: re.Match[str]) -> str:
         target = link[2]
@@ -137,7 +145,7 @@ def on_the_site(text: str) -> str:
             return f"{link[1]}index.md{link[3]}"
         return f"{link[1]}{target}{'index.md' if target.endswith('/') and '://' not in target else ''}{link[3]}"
 
-    return _LINK.sub(moved, text)
+    return _UPWARD.sub(led_out, _LINK.sub(moved, text))
 
 
 def for_the_builder(text: str) -> str:

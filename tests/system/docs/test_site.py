@@ -66,12 +66,17 @@ def test_every_public_name_has_a_place_in_the_reference() -> None:
         ("[a](../examples/README.md)", "[a](examples.md)"),
         ("[a](../examples/)", "[a](examples.md)"),
         ("[a](decisions/)", "[a](decisions/index.md)"),
+        ("see [the `peers`](../benchmarks/peers/) here", "see the `peers` here"),
         ("[a](README.md)", "[a](index.md)"),
         ("[a](tools.md#types), [b](https://a.example/b/)", "[a](tools.md#types), [b](https://a.example/b/)"),
     ],
 )
 def test_links_lead_to_where_it_is_on_the_site(written: str, on_the_site: str) -> None:
     assert SCRIPT["on_the_site"](written) == on_the_site
+
+
+def test_a_page_of_a_folder_leads_to_its_neighbours_above() -> None:
+    assert SCRIPT["on_the_site"]("[a](../events.md), [b](../../benchmarks/)", 1) == "[a](../events.md), b"
 
 
 def test_links_of_the_root_are_those_of_a_page() -> None:
