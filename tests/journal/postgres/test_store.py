@@ -12,7 +12,7 @@ import psycopg
 import pytest
 
 from headwater.errors import JournalUnavailable
-from headwater.journal.postgres.store import PostgresLog, upgrade_postgres
+from headwater.journal.postgres.store import LIVE, QUIET, PostgresLog, upgrade_postgres
 from headwater.journal.run_log import Batch, Conflict, Page, Request
 from headwater.testing import JOURNAL_RULES, check_journal
 from tests.journal.postgres.databases import (
@@ -291,6 +291,23 @@ def test_readers_are_woken_soon_by_hints_alone() -> None:
         assert [number for page in pages for number, _ in page.lines()] == list(range(21))
         await writer.close()
         await reader.close()
+
+    asyncio.run(main())
+
+
+def test_who_only_waits_for_letters_polls_rarely_and_whoever_reads_a_log_often() -> None:
+    """Each driven run waits for letters: a worker would poll forty times a second for what hardly ever comes."""
+
+    async def main() -> None:
+        log = await opened(running_postgres().database(), hints=False)
+        letters = log.letters("r")
+        assert await anext(letters) == []
+        assert log._interval() == QUIET
+        pages = log.tail("r")
+        assert log._interval() == LIVE
+        for reading in (letters, pages):
+            await reading.aclose()
+        await log.close()
 
     asyncio.run(main())
 

@@ -7,7 +7,7 @@ everything else, one listens for hints. The statements are in `writing` and `rea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -123,7 +123,6 @@ class PostgresLog(DatabaseLog):
             self._hints.appended(runs)
 
     def _follow(self) -> None:
-        self._live()
         if self._hints is not None:
             self._hints.follow()
 
@@ -132,6 +131,11 @@ class PostgresLog(DatabaseLog):
     async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
         """See RunLog."""
         return await self._looks.do(lambda db: reading.page(db, run, after, limit))
+
+    def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
+        """See RunLog."""
+        self._live()
+        return super().tail_many(runs)
 
     async def info(self, run: str) -> RunInfo:
         """See RunLog."""
