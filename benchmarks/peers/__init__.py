@@ -143,7 +143,7 @@ def _cold(lab: Lab, clients: list[str], rounds: int) -> Costs:
         # Compiled once and reused, like an installed package; and nothing stays in the checkout.
         env = {**os.environ, "PYTHONPYCACHEPREFIX": cache}
         env.pop("PYTHONDONTWRITEBYTECODE", None)
-        for turn in range(-1, rounds):
+        for turn in range(-1 if rounds > 1 else 0, rounds):  # the first one compiles
             for client in clients:
                 python = lab.pythons.get(client, sys.executable)
                 command = [*lab.pinned(), python, "-m", "benchmarks.peers.cold", client, lab.url("asked", API)]

@@ -62,26 +62,6 @@ async def note() -> str:
     return "noted"
 
 
-def slow_and_blocking() -> str:
-    """Take a second."""
-    starts["slow"] = time.monotonic()
-    time.sleep(1.0)
-    return "slow"
-
-
-def fast_and_blocking() -> str:
-    """Take a tenth of one."""
-    starts["fast"] = time.monotonic()
-    time.sleep(0.1)
-    return "fast"
-
-
-def note_and_block() -> str:
-    """Take a note."""
-    starts["note"] = time.monotonic()
-    return "noted"
-
-
 TOOLS: Final[dict[str, list[Any]]] = {"fast_tool": [slow, fast], "eager_tool": [note]}
 
 
@@ -197,7 +177,25 @@ async def swarms(url: str) -> None:
     """`arun_stream`, which yields text alone, with tools that are plain functions."""
     below: Any = importlib.import_module("litellm")
     below.suppress_debug_info = True
-    plain = {"fast_tool": [slow_and_blocking, fast_and_blocking], "eager_tool": [note_and_block]}
+
+    def slow() -> str:
+        """Take a second."""
+        starts["slow"] = time.monotonic()
+        time.sleep(1.0)
+        return "slow"
+
+    def fast() -> str:
+        """Take a tenth of one."""
+        starts["fast"] = time.monotonic()
+        time.sleep(0.1)
+        return "fast"
+
+    def note() -> str:
+        """Take a note."""
+        starts["note"] = time.monotonic()
+        return "noted"
+
+    plain = {"fast_tool": [slow, fast], "eager_tool": [note]}
     more = {"fallback_models": [f"openai/{MODEL}"] * 2} if PROBE == "fallback_after_tokens" else {}
     agent = importlib.import_module("swarms").Agent(
         agent_name="probed",
