@@ -24,9 +24,11 @@ READ: Final = 4
 LINGER_SECONDS: Final = 6
 """How long the program lives on after it left its loop: the server needs four seconds for what is left."""
 PATIENCE_SECONDS: Final = 20
-"""How long a stream that has stalled is waited for."""
+"""How long a stream that has stalled is waited for, after its last text."""
 
 shown: list[str] = []
+last: list[float] = [0.0]
+"""When text was shown last."""
 starts: dict[str, float] = {}
 results: list[tuple[str, float]] = []
 
@@ -34,6 +36,7 @@ results: list[tuple[str, float]] = []
 def told(text: str) -> bool:
     """Text is shown; whether to leave the loop."""
     shown.append(text)
+    last[0] = time.monotonic()
     return PROBE == "leaving" and len(shown) >= READ
 
 
@@ -222,13 +225,22 @@ LIBRARIES: Final[dict[str, Callable[[str], Any]]] = {
 }
 
 
+async def patiently(reading: asyncio.Task[None]) -> bool:
+    """Wait until it ends, or a stalled stream has shown nothing for long; whether it has ended."""
+    while not reading.done():
+        await asyncio.wait([reading], timeout=0.2)
+        if PROBE == "stall" and shown and time.monotonic() - last[0] > PATIENCE_SECONDS:
+            return False
+    await reading  # raises what it raised
+    return True
+
+
 async def main(library: str, url: str) -> None:
     """Run it, and tell what was seen."""
     ended = "complete"
     try:
-        await asyncio.wait_for(LIBRARIES[library](url), PATIENCE_SECONDS if PROBE == "stall" else 120)
-    except TimeoutError:
-        ended = "waiting"
+        if not await patiently(asyncio.ensure_future(LIBRARIES[library](url))):
+            ended = "waiting"
     except Exception as error:
         ended = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
     over = time.monotonic()
