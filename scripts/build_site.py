@@ -57,7 +57,12 @@ SUBJECTS = {
 FAMILIES = ("errors", "events")
 """The modules whose classes have one base that describes what they share: it is not repeated for each."""
 
-ELSEWHERE = {"../CONTRIBUTING.md": "contributing.md", "../README.md": "index.md", "../examples/": "examples.md"}
+ELSEWHERE = {
+    "../CHANGELOG.md": "changelog.md",
+    "../CONTRIBUTING.md": "contributing.md",
+    "../README.md": "index.md",
+    "../examples/": "examples.md",
+}
 """Where on the site a file is that stands beside docs/."""
 
 FRONT = {
