@@ -158,8 +158,11 @@ def test_an_error_is_shown(chromium: Browser) -> None:
         assert page.problems == []
 
 
+SEVEN = "Leave **at seven**, not later:\n\n- north of the ~~red~~ buoys\n\n```text\nseven o'clock\n```\n"
+
+
 def test_two_runs_are_compared(chromium: Browser) -> None:
-    writer = Agent(name="writer", model=OfflineModel([["Leave at seven."], ["Leave at eight."]], rate=400))
+    writer = Agent(name="writer", model=OfflineModel([[SEVEN], [SEVEN.replace("seven", "eight")]], rate=400))
     with serving(writer) as url:
         page = chromium.page()
         page.go(url)
@@ -173,8 +176,14 @@ def test_two_runs_are_compared(chromium: Browser) -> None:
         page.until("document.querySelector('.runs .note') !== null")
         page.click(".runs li:nth-child(2) a")
         page.until("document.querySelector('.diff ins') !== null")
-        assert page.run("document.querySelector('.diff del').innerText") == "eight."
-        assert page.run("document.querySelector('.diff ins').innerText") == "seven."
+        own = "[...document.querySelectorAll('.diff {}.own')].map((one) => one.innerText)"
+        assert page.run(own.format("del")) == ["eight", ",", "eight"]
+        assert page.run(own.format("ins")) == ["seven", ",", "seven"]
+        assert (
+            page.run("document.querySelectorAll('.diff strong, .diff li, .diff pre, .diff li > span > del').length")
+            == 8
+        )
+        assert not page.run("/[*`~]/.test(document.querySelector('.texts').innerText)")
         page.press("Escape")
         page.until("document.querySelector('.talk') !== null")
         assert page.problems == []

@@ -95,7 +95,7 @@ export class Fold {
     this.time = null; // of the newest event
     this.began = null; // of the first
     this.questions = new Map(); // open ones, by id
-    this.marks = []; // places worth a mark on the scrubber: {seq, time, kind, label}
+    this.marks = []; // places worth a mark on the scrubber: {time, kind}
     this.tree = 0; // rises when a run begins, so that rows are laid out anew
     this.shape = 0; // rises when a run or a call begins
     this.begun = 0; // how many agents
@@ -130,8 +130,8 @@ export class Fold {
     return this.runs.get(id);
   }
 
-  mark(event, kind, label) {
-    this.marks.push({ seq: event.seq ?? this.count - 1, index: this.count - 1, time: event.time, kind, label });
+  mark({ time }, kind) {
+    this.marks.push({ time, kind });
   }
 
   // Every run with its depth, parents first, in the order in which they began.
@@ -266,7 +266,7 @@ const HANDLERS = {
     fold.grow();
   },
   "run.resumed"(fold, run, event) {
-    fold.mark(event, "resume", `taken up again${event.by ? ` by ${event.by}` : ""}`);
+    fold.mark(event, "resume");
     run.items.push({ kind: "note", step: run.step, title: "Resumed", text: event.by ? `by ${event.by}` : "" });
     for (const one of fold.runs.values()) if (one.state === "waiting") one.state = "running";
   },
@@ -280,17 +280,16 @@ const HANDLERS = {
     run.finishReason = event.finish_reason ?? null;
     run.output = event.output;
     run.answer = event.answer ?? [];
-    if (run === fold.root) fold.mark(event, "end", "the run finished");
   },
   "run.failed"(fold, run, event) {
     end(fold, run, event, "failed");
     run.error = event.error;
     run.items.push({ kind: "error", step: run.step, error: event.error });
-    fold.mark(event, "fail", `${run.name} failed: ${oneSentence(event.error)}`);
+    fold.mark(event, "fail");
   },
   "run.cancelled"(fold, run, event) {
     end(fold, run, event, "cancelled");
-    if (run === fold.root) fold.mark(event, "stop", `stopped by ${event.by ?? "caller"}`);
+    if (run === fold.root) fold.mark(event, "stop");
   },
   "step.started"(fold, run, event) {
     run.step = event.step;
@@ -331,7 +330,7 @@ const HANDLERS = {
       kind: "lost", step: run.step, attempt: -1, of: event.attempt, ghost, chars: 0, error: event.error, then: event.then, wait: event.wait ?? 0,
       at: event.time,
     });
-    fold.mark(event, "lost", `${run.name}: ${oneSentence(event.error)}`);
+    fold.mark(event, "lost");
   },
   "retracted"(fold, run, event) {
     const lost = run.items.findLast((item) => item.kind === "lost");
@@ -377,7 +376,7 @@ const HANDLERS = {
     item.redacted = event.redacted != null && !item.text;
   },
   "source"(fold, run, event) {
-    run.items.push({ kind: "source", step: event.step, attempt: run.attempt, url: event.url ?? "", title: event.title ?? "", quote: event.quote ?? "" });
+    run.items.push({ kind: "source", step: event.step, attempt: run.attempt, url: event.url ?? "", title: event.title ?? "" });
   },
   "file"(fold, run, event) {
     run.items.push({ kind: "file", step: event.step, attempt: run.attempt, file: event });
@@ -437,7 +436,7 @@ const HANDLERS = {
     call.state = "asks";
     call.questions.push(question);
     fold.questions.set(question.id, question);
-    fold.mark(event, "ask", `${run.name} asks to call ${event.name}`);
+    fold.mark(event, "ask");
     fold.shape += 1;
   },
   "approval.answered"(fold, run, event) {
@@ -461,7 +460,7 @@ const HANDLERS = {
     };
     call.questions.push(question);
     fold.questions.set(question.id, question);
-    fold.mark(event, "ask", `${run.name} asks: ${event.message ?? ""}`);
+    fold.mark(event, "ask");
     fold.shape += 1;
   },
   "input.answered"(fold, run, event) {
@@ -473,8 +472,8 @@ const HANDLERS = {
     if (run.state === "waiting") run.state = "running";
   },
   "guard.tripped"(fold, run, event) {
-    run.items.push({ kind: "note", step: run.step, title: `Guard ${event.guard}: ${event.action ?? "block"}`, text: event.note ?? "" });
-    fold.mark(event, "guard", `guard ${event.guard}`);
+    run.items.push({ kind: "note", step: run.step, title: `The guard ${event.guard} ${GUARDED[event.action ?? "block"]}.`, text: event.note ?? "", warning: true });
+    fold.mark(event, "guard");
   },
   "child.started"(fold, run, event) {
     const child = new Run(event.child, event.name, [...run.path, event.name], event.time);
@@ -501,7 +500,7 @@ const HANDLERS = {
   },
   "message.received"(fold, run, event) {
     run.items.push({ kind: "said", step: run.step, key: event.key, message: event.message, by: event.by ?? "", heard: null, at: event.time });
-    fold.mark(event, "said", "something was said to the run");
+    fold.mark(event, "said");
   },
   "message.added"(fold, run, event) {
     const said = event.key && findSaid(fold, event.key);
@@ -525,6 +524,7 @@ const HANDLERS = {
   },
 };
 
+const GUARDED = { block: "blocked this", replace: "replaced this", retry: "had this asked again" };
 const ADDED = { loop: "Next loop", repair: "Sent back: the answer did not fit its type", compact: "Earlier messages were summarized" };
 
 function findSaid(fold, key) {

@@ -1,6 +1,6 @@
 // Markdown as it streams: text in, elements out. marked cuts the text into tokens; every token becomes an element here,
 // and no HTML is ever parsed. Blocks that are whole are drawn once and kept; only what is open is read again.
-import { Component } from "./vendor/preact.mjs";
+import { cloneElement, Component } from "./vendor/preact.mjs";
 import { lexer } from "./vendor/marked.mjs";
 import { html } from "./html.js";
 import { close } from "./unclosed.js";
@@ -63,6 +63,22 @@ function read(text, open) {
   const tokens = lexer(text);
   if (open) close(tokens.at(-1));
   return tokens;
+}
+
+export function elements(text) {
+  return read(harmless(text)).map(block);
+}
+
+const WITHIN = new Set(["strong", "em", "del", "code", "a", "span", "br"]);
+
+// The same elements with what `say` makes of each of their texts, in order; it is told "\n" where a block ends.
+export function retold(node, say) {
+  if (Array.isArray(node)) return node.map((one) => retold(one, say));
+  if (typeof node === "string") return say(node);
+  if (!node?.props) return node;
+  const told = node.type === Code ? cloneElement(node, { told: say(node.props.text) }) : cloneElement(node, null, retold(node.props.children, say));
+  if (!WITHIN.has(node.type)) say("\n");
+  return told;
 }
 
 // --- tokens to elements
@@ -160,13 +176,13 @@ class Code extends Component {
   };
 
   shouldComponentUpdate(next, state) {
-    return next.text !== this.props.text || state.copied !== this.state.copied;
+    return next.text !== this.props.text || next.told !== this.props.told || state.copied !== this.state.copied;
   }
 
-  render({ text, language }, { copied }) {
+  render({ text, told, language }, { copied }) {
     return html`<figure class="code">
       <figcaption><span>${language}</span><button type="button" class="quiet small" onClick=${this.copy}>${copied ? "Copied" : "Copy"}</button></figcaption>
-      <pre tabindex="0"><code>${text}</code></pre>
+      <pre tabindex="0"><code>${told ?? text}</code></pre>
     </figure>`;
   }
 }

@@ -221,7 +221,7 @@ export class State {
         const part = file.type.startsWith("image/")
           ? { type: "image", data, media_type: file.type }
           : { type: "file", data, media_type: file.type || "application/octet-stream", name: file.name };
-        this.attached.push({ name: file.name, size: file.size, part });
+        this.attached.push({ name: file.name, part });
         this.changed();
       };
       reader.readAsDataURL(file);

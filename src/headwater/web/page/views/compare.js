@@ -1,29 +1,35 @@
 // Two runs side by side, aligned at their first event: figures, waterfalls on one axis, and what differs in the answers.
 import { html } from "../html.js";
+import { elements, retold } from "../markdown.js";
 import { clip, count, harmless, messageText, precise, seconds } from "../words.js";
 import { AXIS, axis, bars, Canvas, grid, line } from "./canvas.js";
+import { Paced } from "./paced.js";
 
 const ROW = 15;
 const LONGEST = 1500; // words that are compared: the table grows with the square
 
-export function Compare({ state }) {
-  const sides = [state.log.fold, state.other.fold];
-  if (sides.some((fold) => !fold.root)) return html`<main class="compare" id="main" tabindex="-1"><p class="muted waits"><span class="pulse"></span>opening the runs</p></main>`;
-  const [a, b] = sides.map(figures);
-  const diff = difference(a.text, b.text);
-  const same = messageText(sides[0].root.input[0] ?? {}) === messageText(sides[1].root.input[0] ?? {});
-  return html`<main class="compare" id="main" tabindex="-1">
-    <header class="head"><button type="button" class="quiet" onClick=${() => state.go(state.runId)}>← Back to the run</button><h2 class="title">${same ? "Two runs of the same task" : "Two runs"}</h2><span class="muted">aligned at their first event</span></header>
-    <div class="two">
-      <div><table class="figures"><thead><tr><th scope="col"><span class="hide">Figure</span></th><th scope="col"><i class="sw s0"></i> A · ${harmless(a.name)}</th><th scope="col"><i class="sw s4"></i> B · ${harmless(b.name)}</th><th scope="col">B against A</th></tr></thead>
-        <tbody>${ROWS.map(([name, read, write, better]) => html`<${Figure} name=${name} a=${read(a)} b=${read(b)} write=${write} better=${better} />`)}</tbody></table></div>
-      <div class="falls"><${Canvas} height=${24 + (rows(sides[0]) + rows(sides[1])) * ROW + 24} label="Both waterfalls on one time axis" draw=${(context, width, height, colors) => draw(context, width, height, colors, sides)} /></div>
-    </div>
-    <div class="two texts">
-      <section><h2><i class="sw s0"></i> A <span class="muted">${harmless(a.model)}</span><span class="grow"></span><span class="state">${a.reason}</span></h2><p class="diff" dir="auto">${diff.a.map(([word, own]) => (own ? html`<del>${word}</del>` : word))}</p></section>
-      <section><h2><i class="sw s4"></i> B <span class="muted">${harmless(b.model)}</span><span class="grow"></span><span class="state">${b.reason}</span></h2><p class="diff" dir="auto">${diff.b.map(([word, own]) => (own ? html`<ins>${word}</ins>` : word))}</p></section>
-    </div>
-  </main>`;
+export class Compare extends Paced {
+  static every = 250;
+
+  render({ state }) {
+    const sides = [state.log.fold, state.other.fold];
+    if (sides.some((fold) => !fold.root)) return html`<main class="compare" id="main" tabindex="-1"><p class="muted waits"><span class="pulse"></span>opening the runs</p></main>`;
+    const [a, b] = sides.map(figures);
+    const [mine, theirs] = compared(a.text, b.text);
+    const same = messageText(sides[0].root.input[0] ?? {}) === messageText(sides[1].root.input[0] ?? {});
+    return html`<main class="compare" id="main" tabindex="-1">
+      <header class="head"><button type="button" class="quiet" onClick=${() => state.go(state.runId)}>← Back to the run</button><h2 class="title">${same ? "Two runs of the same task" : "Two runs"}</h2><span class="muted">aligned at their first event</span></header>
+      <div class="two">
+        <div><table class="figures"><thead><tr><th scope="col"><span class="hide">Figure</span></th><th scope="col"><i class="sw s0"></i> A · ${harmless(a.name)}</th><th scope="col"><i class="sw s4"></i> B · ${harmless(b.name)}</th><th scope="col">B against A</th></tr></thead>
+          <tbody>${ROWS.map(([name, read, write, better]) => html`<${Figure} name=${name} a=${read(a)} b=${read(b)} write=${write} better=${better} />`)}</tbody></table></div>
+        <div class="falls"><${Canvas} height=${24 + (rows(sides[0]) + rows(sides[1])) * ROW + 24} label="Both waterfalls on one time axis" draw=${(context, width, height, colors) => draw(context, width, height, colors, sides)} /></div>
+      </div>
+      <div class="two texts">
+        <section><h2><i class="sw s0"></i> A <span class="muted">${harmless(a.model)}</span><span class="grow"></span><span class="state">${a.reason}</span></h2><div class="diff prose" dir="auto">${mine}</div></section>
+        <section><h2><i class="sw s4"></i> B <span class="muted">${harmless(b.model)}</span><span class="grow"></span><span class="state">${b.reason}</span></h2><div class="diff prose" dir="auto">${theirs}</div></section>
+      </div>
+    </main>`;
+  }
 }
 
 const ROWS = [
@@ -64,6 +70,32 @@ function answering(fold, run) {
 function answerOf(fold, run) {
   const ids = run.answer.length ? run.answer : run.isWorkflow ? run.children.slice(-1) : [];
   return ids.length ? ids.map((id) => (fold.child(id) ? answerOf(fold, fold.child(id)) : "")).join("\n\n") : run.text;
+}
+
+// Both texts as elements, with the words marked that only one of them has.
+function compared(...texts) {
+  const trees = texts.map(elements);
+  const { a, b } = difference(...trees.map((tree) => {
+    let all = "";
+    retold(tree, (text) => (all += text));
+    return all;
+  }));
+  return [[a, "del"], [b, "ins"]].map(([words, tag], side) => {
+    let at = 0; // the word, and how much of it has been told: bold may begin within it
+    let from = 0;
+    return retold(trees[side], (text) => {
+      const told = [];
+      for (let left = text.length; left; ) {
+        const [word, own] = words[at];
+        const part = word.slice(from, from + left);
+        left -= part.length;
+        from += part.length;
+        if (from === word.length) [at, from] = [at + 1, 0];
+        told.push(own ? html`<${tag} class="own">${part}<//>` : part);
+      }
+      return told;
+    });
+  });
 }
 
 // Which words each side has alone: the longest common subsequence of words, first and last equal ones taken off.

@@ -72,7 +72,7 @@ export class Scrub extends Paced {
     context.strokeStyle = colors["ink-3"];
     line(context, EDGE, 26, Math.max(EDGE, head), 26);
     for (const mark of log.fold.marks) {
-      const color = { lost: colors.bad, fail: colors.bad, ask: colors.ask, said: colors.accent, stop: colors["ink-2"], end: null, resume: colors["ink-2"], guard: colors.bad }[mark.kind];
+      const color = { lost: colors.bad, fail: colors.bad, ask: colors.ask, said: colors.accent, stop: colors["ink-2"], resume: colors["ink-2"], guard: colors.bad }[mark.kind];
       if (color) dot(context, x(mark.time), 4.2, color, colors.pane);
     }
     dot(context, head, 6, colors.accent, colors.pane);
