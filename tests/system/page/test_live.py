@@ -300,6 +300,19 @@ def test_a_run_that_does_not_exist_is_told_and_a_new_one_can_begin(chromium: Bro
         page.until("document.querySelector('.welcome [role=alert]') !== null")
 
 
+def test_something_is_painted_before_the_script_has_come(chromium: Browser) -> None:
+    with serving(agent("writer", "offline/writer", 400, ["Hello."])) as url:
+        page = chromium.page()
+        page.ask("Fetch.enable", patterns=[{"urlPattern": "*/page.js"}])  # it is not answered yet
+        page.ask("Page.navigate", url=url)
+        page.until("document.querySelector('.bar')?.innerText === 'headwater'")
+        page.until("performance.getEntriesByName('first-contentful-paint').length === 1")
+        page.ask("Fetch.disable")
+        page.until("document.querySelector('.card') !== null")
+        assert page.run("document.querySelectorAll('.bar, .brand').length") == 2
+        assert page.problems == []
+
+
 def test_no_runs_is_said_only_once_that_is_known(chromium: Browser) -> None:
     with serving(agent("writer", "offline/writer", 400, ["Hello."])) as url:
         page = chromium.page()
