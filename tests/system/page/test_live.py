@@ -183,6 +183,10 @@ def test_two_runs_are_compared(chromium: Browser) -> None:
             page.run("document.querySelectorAll('.diff strong, .diff li, .diff pre, .diff li > span > del').length")
             == 8
         )
+        assert not page.run("/[+\\u2212][0.]+( s)?$/m.test(document.querySelector('.figures').innerText)")
+        page.look(390, 844)
+        assert page.run("document.querySelector('.tabs')") is None, "they have nothing to switch here"
+        page.look(1280, 800)
         assert not page.run("/[*`~]/.test(document.querySelector('.texts').innerText)")
         page.press("Escape")
         page.until("document.querySelector('.talk') !== null")

@@ -24,7 +24,7 @@ class App extends Component {
     document.body.classList.toggle("saved", state.saved);
     return html`<a class="skip" href="#main">Skip to the run</a>
       <${TopBar} state=${state} />
-      <nav class="tabs" aria-label="Views">${TABS.filter(([view]) => !(state.saved && view === "runs")).map(([view, word]) => html`<button type="button" aria-pressed=${String(state.view === view)} onClick=${() => { state.view = view; state.changed(); }}>${word}</button>`)}</nav>
+      ${state.other ? null : html`<nav class="tabs" aria-label="Views">${TABS.filter(([view]) => !(state.saved && view === "runs")).map(([view, word]) => html`<button type="button" aria-pressed=${String(state.view === view)} onClick=${() => { state.view = view; state.changed(); }}>${word}</button>`)}</nav>`}
       ${state.other ? html`<${Compare} state=${state} />` : this.run(state)}
       <${Help} state=${state} />`;
   }

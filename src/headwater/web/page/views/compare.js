@@ -42,7 +42,7 @@ const ROWS = [
 ];
 
 function Figure({ name, a, b, write, better }) {
-  const change = a != null && b != null ? b - a : null;
+  const change = a != null && b != null ? (write(Math.abs(b - a)) === write(0) ? 0 : b - a) : null; // what reads as nothing is nothing
   const tone = !change || !better ? "" : Math.sign(change) === better ? "good" : "bad";
   const sign = change > 0 ? "+" : "−";
   return html`<tr><th scope="row">${name}</th><td>${a == null ? "" : write(a)}</td><td>${b == null ? "" : write(b)}</td><td class=${tone}>${change ? `${sign}${write(Math.abs(change))}` : change === 0 ? "same" : ""}</td></tr>`;
@@ -160,8 +160,7 @@ function draw(context, width, height, colors, sides) {
     context.lineWidth = 1.5;
     line(context, at, top, at, y);
     context.fillStyle = colors.ink;
-    context.textAlign = "right";
-    context.fillText(side ? "B" : "A", at - 4, top + 11);
+    context.fillText(side ? "B" : "A", at + 5, top + 11);
     y += 12;
   });
 }

@@ -160,7 +160,7 @@ function Made({ file }) {
   return html`<p class="source">${file.url ? link(file.url, name) : name}</p>`;
 }
 
-const FOLLOWS = { retry: "asked again", fallback: "another model was asked", restart: "the step was asked again", resume: "the step was asked again", guard: "a guard had it asked again" };
+const FOLLOWS = { retry: "asked again", fallback: "another model was asked", restart: "the step was asked again", resume: "the step was asked again", guard: "asked again" };
 
 function Lost({ item }) {
   const what = item.chars ? `${many(item.chars, "character")} retracted; ` : "";
