@@ -81,6 +81,20 @@ def test_all_of_it_can_be_done_with_the_keyboard(chromium: Browser, tmp_path: Pa
     assert page.problems == []
 
 
+def test_the_plots_follow_the_theme_of_the_system(chromium: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "run.html"
+    path.write_text(saved_page(harbour_plan()), encoding="utf-8")
+    page = chromium.page()
+    page.go(path.as_uri())
+    plot = "document.querySelector('.plot canvas').toDataURL()"
+    light = page.until(plot)
+    page.look(1280, 800, dark=True)
+    page.until(f"{plot} !== {json.dumps(light)}")
+    page.look(1280, 800)
+    page.until(f"{plot} === {json.dumps(light)}")
+    assert page.problems == []
+
+
 def test_reduced_motion_disables_animations(chromium: Browser, tmp_path: Path) -> None:
     path = tmp_path / "run.html"
     path.write_text(saved_page(harbour_plan()), encoding="utf-8")

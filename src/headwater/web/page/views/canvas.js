@@ -6,7 +6,7 @@ import { html } from "../html.js";
 
 let palette = null;
 addEventListener("themechange", () => (palette = null));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => (palette = null));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => dispatchEvent(new Event("themechange")));
 
 export function colors() {
   if (palette) return palette;
