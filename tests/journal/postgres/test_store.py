@@ -96,6 +96,36 @@ def test_what_begins_a_run_is_one_round_trip_also_for_many_at_once() -> None:
     asyncio.run(main())
 
 
+class Received(Proxy):
+    """Counts the bytes of the server."""
+
+    many = 0
+
+    def passing(self, data: bytes, *, back: bool) -> None:
+        self.many += len(data) if back else 0
+
+
+def test_a_run_with_letters_is_read_once_and_not_once_for_each() -> None:
+    async def main() -> None:
+        url = running_postgres().database()
+        async with Received(running_postgres().port) as received:
+            log = await PostgresLog.open(running_postgres().url(name_of(url), received.port), hints=False)
+            await log.create("r", Request(agent="a"))
+            long = Batch(run="r", first=0, lines=(b'"%s"' % (b"x" * 100_000),), by="w")
+            await log.append(long)
+            for number in range(20):
+                await log.post("r", "steer", f"s{number}", b'"go on"')
+            received.many = 0
+            standing = await log.standing("r")
+            assert standing.lines == long.lines
+            assert [letter.key for letter in standing.letters] == [f"s{number}" for number in range(20)]
+            assert [*standing.letters] == await log.inbox("r")
+            assert received.many < 200_000
+            await log.close()
+
+    asyncio.run(main())
+
+
 def test_two_processes_race_and_every_batch_is_stored_once() -> None:
     url = running_postgres().database()
 

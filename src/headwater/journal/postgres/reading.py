@@ -196,21 +196,26 @@ STANDING: Final = f"""
             order by e.first limit {LOOKED_AT}),
         array(select t.data from headwater.threads t where t.thread = r.thread and t.no < r.no
             and r.ended_at is null and s.last = 0 order by t.no, t.first),
-        i.id, i.kind, i.key, i.body
+        i.ids, i.kinds, i.keys, i.bodies
     from headwater.runs r join lateral ({INFO} where r.root = %(root)s) as s on true
-    left join headwater.inbox i on i.no = r.no and r.ended_at is null where r.root = %(root)s order by i.id"""
-"""A run: its information, the time, its log, what was said before, and a row for each letter, or one with nulls."""
+    cross join lateral (
+        select array_agg(i.id order by i.id) as ids, array_agg(i.kind order by i.id) as kinds,
+            array_agg(i.key order by i.id) as keys, array_agg(i.body order by i.id) as bodies
+        from headwater.inbox i where i.no = r.no and r.ended_at is null
+    ) i where r.root = %(root)s"""
+"""A run in one row, which repeats nothing of a long log: its information, the time, its log, what was said before, and
+its letters by column, each null where there are none."""
 
 
 async def standing(db: Database, run: str) -> tuple[Standing, bool]:
     """What a process needs to drive the run, and whether that is its whole log. Raises UnknownRun."""
-    rows = await (await db.execute(STANDING, {"root": run}, binary=True)).fetchall()
-    if not rows:
+    row = await (await db.execute(STANDING, {"root": run}, binary=True)).fetchone()
+    if row is None:
         raise unknown(run)
-    info = _info(rows[0])
-    now, batches, said = rows[0][14:17]
+    info = _info(row)
+    now, batches, said = row[14:17]
     lines = tuple(line for data in batches for line in data.split(b"\n"))
-    letters = tuple(Letter(*row[17:]) for row in rows if row[17] is not None)
+    letters = tuple(map(Letter, *(column or () for column in row[17:])))
     earlier = tuple(line for data in said for line in data.split(b"\n"))
     found = Standing(info=info, lines=lines, letters=letters, said=earlier, now=now)
     return found, info.over or len(lines) >= info.end
