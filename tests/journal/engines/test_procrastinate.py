@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from headwater.journal.engines import procrastinate
 from headwater.journal.engines.executor import aside
 from headwater.journal.engines.procrastinate import Procrastinate
+from headwater.journal.postgres.connection import Database, connect
 from headwater.journal.postgres.store import upgrade_postgres
 from tests.journal.postgres.databases import execute, name_of, through_pgbouncer, until
 from tests.support.postgres import running_postgres
@@ -140,6 +142,26 @@ def test_runs_that_are_submitted_together_wait_once_and_for_the_earlier_time() -
         assert await execute(url, JOBS) == [(1,)]
 
     asyncio.run(main())
+
+
+def test_the_first_submits_at_once_open_one_connection_to_check_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = 0
+
+    async def counted(url: str) -> Database:
+        nonlocal opened
+        opened += 1
+        return await connect(url)
+
+    monkeypatch.setattr(procrastinate, "connect", counted)
+
+    async def main() -> None:
+        url = await fresh()
+        async with submitting(url) as engine:
+            await asyncio.gather(*(engine.submit(f"run{number}") for number in range(50)))
+        assert await execute(url, JOBS) == [(50,)]
+
+    asyncio.run(main())
+    assert opened == 1
 
 
 def test_a_worker_takes_no_more_than_it_may_drive_except_for_runs_that_wait_for_others() -> None:

@@ -56,6 +56,7 @@ class Procrastinate(Executor):
         self._connection = Connection(url, settings=SESSION)
         self._submits: Grouped[_Job, None] = Grouped(self._submit)
         self._checked = False
+        self._checking = asyncio.Lock()
         self._news = asyncio.Event()
         self._draining = False
         self._interval = BLIND
@@ -82,7 +83,9 @@ class Procrastinate(Executor):
 
     async def _check(self) -> None:
         """Sets up a new queue. Raises JournalMismatch."""
-        if not self._checked:
+        async with self._checking:  # the first runs may be submitted at once
+            if self._checked:
+                return
             db = await connect(self._url)
             try:
                 if not await check_queue_version(db, self._url):
