@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import struct
+import sys
+
+import pytest
 
 from headwater.backends.jitter import jitter, seed
 
@@ -28,3 +33,19 @@ def test_it_neither_follows_nor_disturbs_the_programs_random_numbers() -> None:
     assert random.getstate() == state
     random.seed(0)
     assert jitter() != first
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are not forked there")
+def test_forked_processes_draw_other_numbers() -> None:
+    jitter()
+    drawn = []
+    for _ in range(3):
+        reads, writes = os.pipe()
+        if (child := os.fork()) == 0:
+            os.write(writes, struct.pack("d", jitter()))
+            os._exit(0)
+        os.waitpid(child, 0)
+        drawn.append(struct.unpack("d", os.read(reads, 8))[0])
+        os.close(reads)
+        os.close(writes)
+    assert len({*drawn}) == 3

@@ -6,6 +6,7 @@ program draws from `random`. `seed` makes the delays of a test repeatable.
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -29,4 +30,7 @@ def seed(number: int) -> None:
 def _source() -> Random:
     from random import Random  # imported when first used: it takes milliseconds
 
-    return Random()
+    source = Random()
+    if hasattr(os, "register_at_fork"):  # a forked process would draw the same numbers as its parent and its siblings
+        os.register_at_fork(after_in_child=source.seed)
+    return source
