@@ -41,14 +41,28 @@ def test_help_has_examples_and_fits_a_narrow_terminal(name: str, capsys: pytest.
         ("run hello --max-tokens 0", "Argument --max-tokens: '0' is less than 1. See headwater run --help."),
         ("run hello --temperature nan", "Argument --temperature: 'nan' is not a number. See headwater run --help."),
         ("run hello --timeout -1", "Argument --timeout: '-1' is not above 0. See headwater run --help."),
-        ("run hello --nonsense", "Unrecognized arguments: --nonsense. See headwater --help."),
-        ("run hello --mod offline", "Unrecognized arguments: --mod offline. See headwater --help."),
-        ("demo loud", "Unrecognized arguments: loud. See headwater --help."),
+        ("run hello --nonsense", "Unrecognized arguments: --nonsense. See headwater run --help."),
+        (
+            "run hello --mod offline",
+            "Unrecognized arguments: --mod offline. Did you mean --model? See headwater run --help.",
+        ),
+        (
+            "runs list . --joural x",
+            "Unrecognized arguments: --joural x. Did you mean --journal? See headwater runs list --help.",
+        ),
+        ("demo loud", "Unrecognized arguments: loud. See headwater demo --help."),
+        ("--verson", "Unrecognized arguments: --verson. Did you mean --version? See headwater --help."),
     ],
 )
 def test_a_mistake_is_one_line(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(line.split()) == 2
     assert capsys.readouterr() == ("", f"headwater: {told}\n")
+
+
+@pytest.mark.parametrize(("line", "meant"), [("runs lst .", "list"), ("completion bsh", "bash")])
+def test_a_misspelled_word_of_a_list_is_guessed(line: str, meant: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(line.split()) == 2
+    assert f"). Did you mean {meant}? See headwater {line.split()[0]} --help." in capsys.readouterr().err
 
 
 def test_reasoning_lists_its_values(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable
-from typing import NoReturn, Protocol
+import re
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn, Protocol
 
 from headwater.cli import (
     attach,
@@ -76,6 +77,9 @@ class Command(Protocol):
         """Runs the command and returns its exit code. Raises HeadwaterError, and OSError for failed output."""
 
 
+_CHOICE = re.compile(r"invalid choice: '([^']*)' \(choose from (.*)\)$")
+"""argparse's words for one that is not in a list."""
+
 COMMANDS: dict[str, Command] = {
     "run": run,
     "chat": chat,
@@ -96,6 +100,15 @@ COMMANDS: dict[str, Command] = {
 
 class Parser(argparse.ArgumentParser):
     """An argument parser with one-line errors."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Refuses what it does not know here, in the command's own parser: only that knows the command's options."""
+        asked, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            options = (word for word in unknown if word.startswith("--"))
+            meant = _meant(next(options, ""), self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return asked, unknown
 
     def error(self, message: str) -> NoReturn:
         """Prints the error and a pointer to the help; exits with code 2."""
@@ -158,4 +171,12 @@ def _mended(message: str) -> str:
         near = difflib.get_close_matches(word, COMMANDS, 1)
         hint = f"Did you mean {near[0]}?" if near else f"There are {', '.join(COMMANDS)}."
         return f"There is no command {word!r}. {hint}"
-    return f"{message[:1].upper()}{message[1:]}."
+    if found := _CHOICE.search(message):
+        message += _meant(found[1], re.findall(r"[\w-]+", found[2]))
+    return f"{message[:1].upper()}{message[1:]}{'' if message.endswith('?') else '.'}"
+
+
+def _meant(word: str, known: Iterable[str]) -> str:
+    """The end of a message that asks for the nearest of the known words; empty if none is near."""
+    near = difflib.get_close_matches(word, known, 1, cutoff=0.7)
+    return f". Did you mean {near[0]}?" if near else ""
