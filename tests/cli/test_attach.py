@@ -160,7 +160,7 @@ def test_a_run_that_fails(server: Served) -> None:
         (["http://127.0.0.1:9/runs/x"], 1, "Connection refused"),
         (["SERVER/runs/nonesuch"], 2, "no such run"),
         (["SERVER"], 2, "not of a run"),
-        (["run_x"], 2, "No journal was named"),
+        (["run_x"], 2, "No journal was named. Add --journal sqlite:///runs.db, or set"),
         (["here"], 2, "not an http URL"),
         (["SERVER/runs/x", "--header", "nothing"], 2, "--header"),
         (["SERVER/runs/x", "--header", "Accept: x"], 2, "cannot be passed"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 
 from headwater.cli import main
 from headwater.durable.drive import drive
+from headwater.errors import ApprovalNeeded
 from headwater.journal import open_journal
 from headwater.journal.run_log import RunLog
 from tests.support.journals import journal, payer
@@ -51,6 +53,20 @@ def inbox(url: str) -> list[tuple[str, dict[str, object]]]:
         return [(one.kind, msgspec.json.decode(one.body)) for one in await log.inbox("run_1")]
 
     return in_journal(url, ask)
+
+
+@pytest.mark.parametrize(
+    ("said", "how"), [(["approve"], "--yes"), (["deny"], "--no"), (["answer", "in two days"], "--answer 'in two days'")]
+)
+def test_a_run_in_a_file_is_answered_by_resuming_it(
+    tmp_path: Path, said: list[str], how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "page.jsonl"
+    with pytest.raises(ApprovalNeeded):
+        payer(None).run("Pay", save=file)
+    action, *value = said
+    assert main(["runs", action, str(file), *value]) == 2
+    assert f"headwater runs resume {file} {how}, with the options" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("action", "allowed"), [("approve", True), ("deny", False)])

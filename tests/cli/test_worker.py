@@ -18,7 +18,7 @@ from tests.support.postgres import running_postgres
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (["crew:sleeper"], "No journal was named."),
+        (["crew:sleeper"], "No journal was named. Add --journal postgresql://user@host/database, or set"),
         (["crew:sleeper", "--journal", "sqlite:///runs.db"], "has no queue: that needs PostgreSQL."),
         (["crew:nobody", "--journal", "postgresql://u@h/x"], "worker: there is no module 'crew'."),
         (["a:b", "--concurrency", "0"], "'0' is not a number of runs"),

@@ -40,7 +40,7 @@ def plain(journal: str, **more: Any) -> Agent[Any, Any]:
     return Agent(name="plain", model=by_role(user="Hello there."), journal=journal, **more)
 
 
-def payer(journal: str, **more: Any) -> Agent[Any, Any]:
+def payer(journal: str | None, **more: Any) -> Agent[Any, Any]:
     """Wants to pay, and is asked about it."""
     model = by_role(user=["Let me. ", Call("pay", {"cents": 5})], tool="It is done.")
     return Agent(name="payer", model=model, tools=[pay], journal=journal, **more)

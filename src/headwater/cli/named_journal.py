@@ -35,12 +35,10 @@ def named_journal(asked: argparse.Namespace) -> str | None:
     return url
 
 
-def journal_of(asked: argparse.Namespace) -> str:
+def journal_of(asked: argparse.Namespace, such_as: str = "sqlite:///runs.db") -> str:
     """Returns the named journal. Raises UsageError without one, ConfigurationError for an invalid URL."""
     if (url := named_journal(asked)) is None:
-        raise UsageError(
-            "No journal was named.", hint=f"Add --journal postgresql://user@host/database, or set {VARIABLE}."
-        )
+        raise UsageError("No journal was named.", hint=f"Add --journal {such_as}, or set {VARIABLE}.")
     return url
 
 

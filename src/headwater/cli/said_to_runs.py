@@ -6,6 +6,8 @@ The agent is not needed: the answer goes into the run's inbox, and the process t
 from __future__ import annotations
 
 import argparse
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from headwater.cli.named_journal import add_journal, ask_journal, cancel_stored, journal_of
@@ -48,6 +50,7 @@ def answer_run(asked: argparse.Namespace) -> int:
     from headwater.events.questions import Answer, Question
     from headwater.journal.run_log import answer
 
+    _refuse_file(asked)
     url = journal_of(asked)
     kind: Literal["approval", "input"] = "input" if asked.action == "answer" else "approval"
     by = asked.by or getpass.getuser()
@@ -71,6 +74,22 @@ def answer_run(asked: argparse.Namespace) -> int:
     done = {"approve": "approved", "deny": "denied", "answer": "answered"}[asked.action]
     tell(f"{done} {question} of {asked.run}.")
     return 0
+
+
+def _refuse_file(asked: argparse.Namespace) -> None:
+    """Raises UsageError for a run in a file: nothing waits for the answer, so it comes with `resume`."""
+    from headwater.cli.people import parked_under
+    from headwater.errors import UsageError
+
+    if Path(asked.run).is_file() or parked_under(asked.run) is not None:
+        if asked.action == "answer":
+            how = f"--answer {shlex.quote(asked.value)}"
+        else:
+            how = "--yes" if asked.action == "approve" else "--no"
+        raise UsageError(
+            f"The run {asked.run} is in a file, not in a journal: it is answered when it is resumed.",
+            hint=f"headwater runs resume {shlex.quote(asked.run)} {how}, with the options it was started with.",
+        )
 
 
 def _which(asked: argparse.Namespace, open_: list[str]) -> str:

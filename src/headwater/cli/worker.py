@@ -86,7 +86,7 @@ def execute(asked: argparse.Namespace) -> int:
     from headwater.cli.named import load_agent
     from headwater.durable.worker import check_queue
 
-    url = journal_of(asked)
+    url = journal_of(asked, "postgresql://user@host/database")
     check_queue(url)
     members: list[Any] = [load_agent(place, "worker") for place in asked.members]
     begin_logging("headwater.journal")
