@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
 import pytest
@@ -43,6 +44,21 @@ def test_neither_arguments_nor_queries_nor_keys_are_shown() -> None:
     assert "sekret" not in str(command.unavailable("a", OSError("run --key sekret-key with sekret-token")))
     assert "sekret" not in str(url.unavailable("a", OSError("Authorization sekret-head at ?key=sekret-key")))
     assert "sekret" not in repr(target_of("https://example.org", auth="sekret").auth)
+
+
+def test_without_the_package_only_its_command_is_the_advice(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mcp", None)
+
+    async def main() -> None:
+        async with MCP("python server.py"):
+            pass
+
+    with pytest.raises(MCPUnavailable) as caught:
+        asyncio.run(main())
+    assert str(caught.value) == (
+        "The MCP server python (python) is not available: MCP servers need the package mcp."
+        ' Run: pip install "headwater[mcp]"'
+    )
 
 
 @pytest.mark.parametrize("way", ["http", "stateless", "sse"])

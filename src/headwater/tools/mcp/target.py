@@ -72,8 +72,11 @@ class Target:
 
     def unavailable(self, name: str, error: BaseException) -> MCPUnavailable:
         """The error for a server that cannot be reached."""
+        error = _innermost(error)
         why = self._words(error)
         hint = "Run the command in a terminal to see why." if self.command else ""
+        if isinstance(error, ConfigurationError):  # no command was run
+            hint = error.hint
         return MCPUnavailable(f"The MCP server {name} ({self.shown}) is not available: {why}.", hint=hint, server=name)
 
     def _client(self, transport: Any, session: Session) -> Client:
@@ -174,11 +177,11 @@ class Target:
 
     def _words(self, error: BaseException) -> str:
         """What an error says, without what may hold a key, in one line."""
-        error = _innermost(error)
         if type(error).__name__ == "ValidationError":
             where = ".".join(str(step) for step in error.errors()[0]["loc"])  # type: ignore[attr-defined]
             return f"its answer does not fit the protocol ({where})"
-        said = " ".join(str(error).split())[:MAX_SHOWN].rstrip(".")
+        said = error.message if isinstance(error, ConfigurationError) else str(error)
+        said = " ".join(said.split())[:MAX_SHOWN].rstrip(".")
         secrets = (*secrets_in(self.headers), *self.env.values(), *self.command[1:])
         query = urlsplit(self.url).query if self.url else ""
         said = Scrubber(lambda: (one for one in (*secrets, query) if len(one) > 3)).text(said)
