@@ -90,7 +90,7 @@ def test_what_cannot_be_stored_is_refused(journal: str) -> None:
         plain(journal).start("Hi", output_type=int)
     with pytest.raises(ConfigurationError, match="context_from"):
         plain(journal).start("Hi", context=object())
-    with pytest.raises(ConfigurationError, match="is not a URL"):
+    with pytest.raises(ConfigurationError, match=r"is not a URL. For a file write sqlite:///runs.db.$"):
         Agent(journal="runs.db")
 
 

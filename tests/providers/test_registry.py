@@ -152,6 +152,8 @@ def test_an_api_that_a_provider_does_not_speak_is_an_error() -> None:
         ("openai/", "openai/gpt-5.4"),
         ("openai-responses/azure/", "azure/gpt-5.4"),
         ("something", "'openai/gpt-5.4'"),
+        ("offlin", "Did you mean 'offline'?"),
+        ("Offline", "Did you mean 'offline'?"),
         ("olive", "base_url="),  # not one of OpenAI's o-models
     ],
 )

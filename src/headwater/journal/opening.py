@@ -34,7 +34,7 @@ def check_url(url: str) -> str:
     scheme, colon, rest = url.partition(":")
     if not colon or len(scheme) < 2:  # one letter is a drive
         raise ConfigurationError(
-            f"The journal {shown(url)!r} is not a URL.", hint=f"For a file write sqlite:///{_file(url)}. {_HOW}"
+            f"The journal {shown(url)!r} is not a URL.", hint=f"For a file write sqlite:///{_file(url)}."
         )
     if scheme == "memory":
         if rest:

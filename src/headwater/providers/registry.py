@@ -222,6 +222,8 @@ def _nearest(name: str) -> list[str]:
     import difflib
 
     head, sign, rest = _head(name)
+    if difflib.get_close_matches(name.lower(), ["offline"], cutoff=0.8):
+        return ["offline"]
     if head.lower() in BY_ANY_NAME:
         return [_example(BY_ANY_NAME[head.lower()])]
     if sign == "/" and rest:
