@@ -103,6 +103,17 @@ def test_a_run_is_shown_like_a_saved_one(url: str, tmp_path: Path, capsys: pytes
     ).read_text(encoding="utf-8")
 
 
+def test_a_run_says_how_often_it_was_taken_up(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    run = begun(url, cashier, "pay 5")
+    said(capsys, "runs", "approve", run)
+
+    async def go_on(log: RunLog) -> None:
+        await drive(Place(log, cashier), run)
+
+    in_journal(url, go_on)
+    assert f"{run} · finished\nfinished · taken up once\n" in said(capsys, "runs", "show", run)
+
+
 def test_an_exported_run_is_a_saved_run(
     url: str, tmp_path: Path, bare: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:

@@ -79,7 +79,7 @@ def described(info: RunInfo) -> str:
     if info.state == "running" and info.owner:
         said.append(f"driven by {info.owner}")
     if info.drives > 1:
-        said.append(f"taken up {info.drives - 1} times")
+        said.append("taken up once" if info.drives == 2 else f"taken up {info.drives - 1} times")
     if info.request.thread is not None:
         said.append(f"thread {info.request.thread}")
     said += [f"{name}={value}" for name, value in info.request.labels.items()]
