@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import psycopg
 import pytest
 
-from headwater.journal.run_log import Batch, Request, Worker
+from headwater.journal.postgres.connection import Database
+from headwater.journal.postgres.writing import OPEN_ONE, STANDING, New, create_many
+from headwater.journal.run_log import Batch, Created, Request, Worker
 from tests.journal.postgres.databases import batch, execute, opened, someone_waits_for_a_lock
 from tests.support.postgres import running_postgres
 
@@ -45,6 +49,56 @@ def test_a_place_that_was_taken_and_rolled_back_is_free() -> None:
             await someone_waits_for_a_lock(url)
             await other.rollback()
             assert await mine == 1
+        await log.close()
+
+    asyncio.run(main())
+
+
+class Meanwhile:
+    """A connection on which something happens once, before a statement of that beginning is executed."""
+
+    def __init__(self, db: Database, before: str, does: Callable[[], Awaitable[object]]) -> None:
+        self._db, self._before, self._does = db, before, does
+
+    async def execute(self, statement: str, values: Any = None) -> Any:
+        if self._before and statement.strip().startswith(self._before):
+            self._before = ""
+            await self._does()
+        return await self._db.execute(statement, values)
+
+    def transaction(self) -> Any:
+        return self._db.transaction()
+
+
+def test_a_run_is_created_if_the_one_before_it_in_the_thread_ends_at_that_moment() -> None:
+    """Between the statement that finds the other open and the one that asks which it is."""
+    url = running_postgres().database()
+
+    async def main() -> None:
+        log = await opened(url)
+        await log.create("first", Request(agent="a", thread="t"))
+        end = Batch(run="first", first=0, lines=(b"{}",), by="w", state="finished")
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            both: Any = Meanwhile(db, OPEN_ONE.strip(), lambda: log.append(end))
+            second = New("second", Request(agent="a", thread="t"), None, queue_up=False)
+            assert await create_many(both, [second]) == [Created("second", new=True)]
+        assert (await log.info("second")).state == "queued"
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_run_is_created_if_the_one_with_its_key_is_deleted_at_that_moment() -> None:
+    url = running_postgres().database()
+
+    async def main() -> None:
+        log = await opened(url)
+        await log.create("first", Request(agent="a"), key="k")
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+            both: Any = Meanwhile(db, STANDING.strip(), lambda: log.delete("first"))
+            second = New("second", Request(agent="a"), "k", queue_up=False)
+            assert await create_many(both, [second]) == [Created("second", new=True)]
+        assert (await log.info("second")).key == "k"
         await log.close()
 
     asyncio.run(main())

@@ -107,14 +107,16 @@ async def _create(db: Database, new: Sequence[New], *, queue_up: bool) -> list[C
         )
         standing = await (await db.execute(STANDING, names)).fetchall()
         for at, (root,) in zip(others, standing, strict=True):
-            answers[at] = await _kept_out(db, new[at]) if root is None else Created(root, new=False)
+            answers[at] = await _kept_out(db, new[at], queue_up=queue_up) if root is None else Created(root, new=False)
     return answers
 
 
-async def _kept_out(db: Database, new: New) -> Created | Exception:
+async def _kept_out(db: Database, new: New, *, queue_up: bool) -> Created | Exception:
     """The answer to a run that was not created, and whose id and key no other run has."""
     row = await (await db.execute(OPEN_ONE, (new.request.thread,))).fetchone()
-    return Created(new.run, new=False) if row is None else busy(new.request.thread or "", row[0])
+    if row is None:  # what kept it out, a run of its thread or with its key, has ended or is deleted by now
+        return (await _create(db, [new], queue_up=queue_up))[0]
+    return busy(new.request.thread or "", row[0])
 
 
 def _columns(new: Sequence[New]) -> dict[str, Any]:
