@@ -95,6 +95,28 @@ def test_a_guard_that_is_cancelled_blocks(on: Any, waits: bool) -> None:
     run_virtual(main())
 
 
+def test_a_time_out_of_its_own_is_an_exception_like_others() -> None:
+    """What a guard asks may give up long before the guard's `timeout` is over."""
+
+    @guard(on="input", timeout=30)
+    async def asks(text: str) -> None:
+        async with asyncio.timeout(1):
+            await asyncio.sleep(5)
+
+    @guard(on="input", timeout=1)
+    async def hangs(text: str) -> None:
+        await asyncio.sleep(5)
+
+    async def main() -> None:
+        model = ScriptedModel(["Done."])
+        with pytest.raises(GuardBlocked, match="raised TimeoutError"):
+            await Agent(model=model, guards=[asks]).run("Go.")
+        with pytest.raises(GuardBlocked, match="no verdict within 1 s"):
+            await Agent(model=model, guards=[hangs]).run("Go.")
+
+    run_virtual(main())
+
+
 def test_a_guard_that_nobody_awaits_is_closed() -> None:
     """A run may end before the task of a check has begun."""
 

@@ -81,16 +81,17 @@ async def _awaited(run: Run, guard: Guard, said: Awaitable[Any]) -> Verdict:
     token = current_run.set(run)
     task = asyncio.current_task()
     cancels = task.cancelling() if task is not None else 0
+    limit = asyncio.timeout(guard.timeout)
     try:
-        async with asyncio.timeout(guard.timeout):
+        async with limit:
             return _verdict(await said)
-    except TimeoutError:
-        return Failed(f"The guard gave no verdict within {guard.timeout:g} s." if guard.timeout else "It timed out.")
     except asyncio.CancelledError:
         if task is None or task.cancelling() > cancels:
             raise
         return CANCELLED  # by other code: a group that it waited for, or itself
     except Exception as error:
+        if limit.expired():
+            return Failed(f"The guard gave no verdict within {guard.timeout:g} s.")
         return Failed(f"The guard raised {type(error).__name__}.")
     finally:
         current_run.reset(token)
