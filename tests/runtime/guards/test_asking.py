@@ -495,3 +495,14 @@ def test_a_guarded_run_is_resumed_from_any_event(seed: int) -> None:
         assert leaks([*before[:at], *rest]) == []
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("failure", [Fail(503), Cut()])
+def test_a_failed_attempt_is_in_the_log_lines(failure: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Whether the provider refused or the answer broke off: with guards as without."""
+    model = ScriptedModel([[failure], "An answer."])
+    log, error = run_virtual(ended(Agent(model=model, guards=[no_keys], retries=2)))[0]
+    assert error is None
+    (line,) = (record.getMessage() for record in caplog.records if record.name == "headwater.models")
+    assert "retrying in" in line
+    assert len([event for event in log if isinstance(event, AttemptFailed)]) == 1

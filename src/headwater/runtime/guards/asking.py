@@ -156,9 +156,9 @@ class GuardedAsking(Asking):
     async def _vetted(self, failed: AttemptFailed) -> AttemptFailed:
         """Returns the failure with its message withheld if a guard of the output would not let it pass: a server may
         quote the answer in it."""
-        if isinstance(self._last_error, GuardBlocked) or failed.error.status is not None:
+        if isinstance(self._last_error, GuardBlocked):
             return failed
-        for guard in self._job.guards_of("output"):
+        for guard in self._job.guards_of("output") if failed.error.status is None else ():
             text = f"{failed.error.message}\n{failed.error.hint}"
             verdict = await self._interruptible.wait(judge(self._run, guard, text, self._about("output", final=True)))
             if verdict is not None:
