@@ -28,7 +28,8 @@ FILES = {
     "docs/errors.md": "`RunFailed`\n",
     "docs/licenses.md": "MIT\n",
     "docs/performance.md": "Measured on 2026-01-02.\n\n<!-- web-page -->\n|---|\n<!-- /web-page -->\n"
-    "<!-- terminal -->\n|---|\nMeasured on 2026-01-04.\n<!-- /terminal -->\n<!-- machine -->\n<!-- /machine -->\n",
+    "<!-- terminal -->\n|---|\nMeasured on 2026-01-04.\n<!-- /terminal -->\n"
+    "<!-- machine -->\nTwo cores.\n<!-- /machine -->\n",
     "scripts/licenses.py": "from pathlib import Path\n\nPage = Path(__file__).parents[1] / 'docs' / 'licenses.md'\n"
     "Page.write_text('MIT\\n')\n",
 }
@@ -117,6 +118,11 @@ def test_figures_of_no_day(repository: Path, wrong: Wrong) -> None:
     page = "<!-- web-page -->\n|---|\n<!-- /web-page -->\n"
     (repository / "docs" / "performance.md").write_text(page, encoding="utf-8")
     assert wrong("figures_are_of_this_code") == ["docs/performance.md: web-page does not say when it was measured"]
+
+
+def test_a_table_that_nobody_has_measured(repository: Path, wrong: Wrong) -> None:
+    (repository / "README.md").write_text("<!-- peers -->\n\n<!-- /peers -->\n", encoding="utf-8")
+    assert wrong("figures_are_of_this_code") == ["README.md: peers is empty"]
 
 
 def test_the_address_is_written_once_and_shows_the_badges(repository: Path, wrong: Wrong) -> None:
