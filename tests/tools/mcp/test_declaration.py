@@ -39,6 +39,14 @@ def test_tools_are_chosen_and_prefixed() -> None:
     assert names_of(MCP(server(), include=["add"], prefix="math.")) == ["math_add"]
 
 
+def test_a_misspelled_choice_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    tides = MCP(server(), name="tides", include=["add", "pont"])
+    assert names_of(tides) == names_of(tides) == ["add"]
+    (told,) = [record.getMessage() for record in caplog.records if record.name == "headwater.mcp"]
+    assert told.startswith("No tool of tides fits include='pont'. Its tools are ")
+    assert "point" in told
+
+
 def test_a_name_that_is_taken_gets_the_servers_as_prefix() -> None:
     @tool
     def add(a: int) -> int:

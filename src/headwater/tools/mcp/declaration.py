@@ -33,6 +33,9 @@ CONNECT_SECONDS: Final = 60.0
 SIGN_IN_SECONDS: Final = 360.0
 """The same where a person may have to sign in first."""
 
+MAX_NAMED: Final = 20
+"""Tools that a warning names."""
+
 _log: Final = logging.getLogger("headwater.mcp")
 
 
@@ -76,6 +79,7 @@ class MCP(Toolbox):
         self.name: str = _named(name, self._target.shown)
         self._include = _patterns("include", include)
         self._exclude = _patterns("exclude", exclude) or ()
+        self._missed: set[str] = set()  # what of `include` was said to fit no tool
         if not isinstance(prefix, str):
             raise ConfigurationError(f"prefix is {prefix!r}.", hint='Pass a string such as "git_".')
         self._prefix = prefix
@@ -166,7 +170,12 @@ class MCP(Toolbox):
         except Exception as error:
             raise self._target.unavailable(self.name, error) from None
 
-    def _chosen(self, session: Session, tools: Iterable[Any]) -> Sequence[RemoteTool]:
+    def _chosen(self, session: Session, tools: Collection[Any]) -> Sequence[RemoteTool]:
+        for pattern in self._include or ():
+            if pattern not in self._missed and not any(fnmatch.fnmatchcase(tool.name, pattern) for tool in tools):
+                self._missed.add(pattern)  # a server may get such a tool later, so it is no error
+                has = ", ".join([tool.name for tool in tools][:MAX_NAMED]) or "none"
+                _log.warning("No tool of %s fits include=%r. Its tools are %s.", self.name, pattern, has)
         return [made for tool in tools if self._wants(tool.name) and (made := self._made(tool)) is not None]
 
     def _wants(self, name: str) -> bool:
