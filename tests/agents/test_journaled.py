@@ -51,7 +51,7 @@ def test_it_says_what_to_write(make: Callable[[], Any]) -> None:
         assert not hasattr(type(make()), name) or name == "stream"
         with pytest.raises(AttributeError, match=f"has no '{name}'. Use "):
             getattr(make(), name)
-    with pytest.raises(AttributeError, match=r"has no 'nonsense'\.$"):
+    with pytest.raises(AttributeError, match=r"has no 'nonsense'$"):
         make().nonsense  # noqa: B018
 
 

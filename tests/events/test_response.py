@@ -125,7 +125,7 @@ def test_a_name_from_another_library_is_answered_with_a_hint(name: str) -> None:
 
 
 def test_any_other_name_is_an_attribute_error_that_pickle_and_copy_understand() -> None:
-    with pytest.raises(AttributeError, match="has no 'nonsense'"):
+    with pytest.raises(AttributeError, match=r"has no 'nonsense'$"):
         _ = Response("Hi.").nonsense  # type: ignore[attr-defined]
     assert copy.deepcopy(Response("Hi.", model="m")).model == "m"
 

@@ -47,7 +47,7 @@ class OtherMethods:
 
             kind = type(self).__name__
             article = "An" if kind[0] in "AEIOU" else "A"
-            raise AttributeError(f"{article} {kind} has no {name!r}.{method_hint(name)}", name=name, obj=self)
+            raise AttributeError(f"{article} {kind} has no {name!r}{method_hint(name)}", name=name, obj=self)
 
 
 class Journaled(Generic[OutputT]):

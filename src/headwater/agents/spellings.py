@@ -278,9 +278,12 @@ METHODS: Final[Mapping[str, str]] = {
 
 
 def method_hint(name: str) -> str:
-    """What to use instead of an agent's method of that name; "" if unknown."""
+    """What to use instead of an agent's method of that name; "" if unknown.
+
+    It ends the sentence before it, because Python itself puts ". Did you mean: …" behind one without a hint.
+    """
     ours = METHODS.get(name)
-    return f" Use {ours}." if ours else ""
+    return f". Use {ours}." if ours else ""
 
 
 def argument_hint(name: str) -> str:

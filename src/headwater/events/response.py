@@ -114,8 +114,9 @@ class Response(str, Generic[OutputT]):
 
         def __getattr__(self, name: str) -> Any:
             # Called only for missing attributes: names that users know from other libraries.
-            hint = f" Use {ours}." if (ours := _ELSEWHERE.get(name)) else ""
-            raise AttributeError(f"A Response has no {name!r}.{hint}", name=name, obj=self)
+            # Python puts ". Did you mean: …" behind a message without a hint, so that has no point of its own.
+            hint = f". Use {ours}." if (ours := _ELSEWHERE.get(name)) else ""
+            raise AttributeError(f"A Response has no {name!r}{hint}", name=name, obj=self)
 
     def replaced(self, text: str, **fields: Any) -> Response[Any]:
         """Returns a copy with another text and other fields."""
