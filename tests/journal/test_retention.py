@@ -28,7 +28,8 @@ def test_a_duration_is_seconds(written: Any, seconds: float | None) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", ["", "30", "d", "-1d", "1y", "30 days", -1, float("nan"), float("inf"), True, [], "1d2h"]
+    "wrong",
+    ["", "30", "d", "-1d", "1y", "30 days", -1, float("nan"), float("inf"), True, [], "1d2h", "999999999d", 1e13],
 )
 def test_anything_else_is_refused_and_says_what_to_write(wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="not a duration"):

@@ -57,6 +57,9 @@ def test_a_value_of_the_wrong_type_is_refused_before_it_is_stored() -> None:
     for wrong in ("tomorrow", datetime.now(), True, math.inf, math.nan, 10**400):
         with pytest.raises(ConfigurationError, match="Unix seconds"):
             check_request("r", Request(agent="a", not_before=wrong), None)
+    for wrong in ("30d", True, -1.0, math.inf, math.nan, 1e13, 10**400):
+        with pytest.raises(ConfigurationError, match="at most a thousand years"):
+            check_request("r", Request(agent="a", keep=wrong), None)
 
 
 @pytest.mark.parametrize("said", ["refused.", "refused?\n", "refused", " refused?. "])

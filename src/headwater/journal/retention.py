@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from headwater.errors import ConfigurationError
 from headwater.journal.run_log import Request
+from headwater.journal.wording import is_keep
 
 __all__ = ("Duration", "Retention", "retention_of", "seconds_of")
 
@@ -29,13 +30,14 @@ def seconds_of(duration: Duration) -> float | None:
     """Returns a duration in seconds; None forever. Raises ConfigurationError."""
     if duration is None:
         return None
+    seconds: Any = duration
     if isinstance(duration, str) and (found := _WRITTEN.fullmatch(duration.strip())):
-        return float(found[1]) * SECONDS[found[2]]
-    if isinstance(duration, (int, float)) and not isinstance(duration, bool) and 0 <= duration < float("inf"):
-        return float(duration)
+        seconds = float(found[1]) * SECONDS[found[2]]
+    if is_keep(seconds):
+        return float(seconds)
     raise ConfigurationError(
         f"keep is {duration!r}, which is not a duration.",
-        hint='Write "30d", "12h", "90m", "45s" or "2w", a number of seconds, or None forever.',
+        hint='Write "30d", "12h", "90m", "45s" or "2w", a number of seconds, at most 1000 years, or None forever.',
     )
 
 

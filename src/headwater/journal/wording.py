@@ -13,10 +13,12 @@ from headwater.journal.run_log import Request
 from headwater.schema.well_formed import well_formed
 
 __all__ = (
+    "LONGEST_KEEP",
     "busy",
     "check_name",
     "check_request",
     "ended",
+    "is_keep",
     "newer_schema",
     "older_schema",
     "plain",
@@ -34,6 +36,9 @@ HIGHEST_PRIORITY: Final = 2**31 - 1
 
 LAST_TIME: Final = 253402300800.0
 """The year 10000, in Unix seconds: no later time can be shown as a date."""
+
+LONGEST_KEEP: Final = 1000 * 365.25 * 86_400
+"""A thousand years, in seconds. PostgreSQL has no time so much later, and would refuse the end of the run."""
 
 
 def check_name(what: str, name: str | None) -> None:
@@ -75,6 +80,15 @@ def check_request(run: str, request: Request, key: str | None) -> None:
         raise ConfigurationError(
             f"not_before is {not_before!r}.", hint="Pass Unix seconds, as time.time() and datetime.timestamp() return."
         )
+    if request.keep is not None and not is_keep(request.keep):
+        raise ConfigurationError(
+            f"keep is {request.keep!r}.", hint="Pass seconds, at most a thousand years of them, or None forever."
+        )
+
+
+def is_keep(seconds: object) -> bool:
+    """Whether a store can keep a run for so many seconds."""
+    return isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 <= seconds <= LONGEST_KEEP
 
 
 def plain(text: str) -> str:

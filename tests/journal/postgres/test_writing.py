@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -12,6 +13,7 @@ import pytest
 from headwater.journal.postgres.connection import Database
 from headwater.journal.postgres.writing import OPEN_ONE, STANDING, New, create_many
 from headwater.journal.run_log import Batch, Created, Request, Worker
+from headwater.journal.wording import LONGEST_KEEP
 from tests.journal.postgres.databases import batch, execute, opened, someone_waits_for_a_lock
 from tests.support.postgres import running_postgres
 
@@ -99,6 +101,21 @@ def test_a_run_is_created_if_the_one_with_its_key_is_deleted_at_that_moment() ->
             second = New("second", Request(agent="a"), "k", queue_up=False)
             assert await create_many(both, [second]) == [Created("second", new=True)]
         assert (await log.info("second")).key == "k"
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_run_that_is_kept_as_long_as_can_be_said_ends() -> None:
+    """The time at which it expires is one that PostgreSQL has, and Python too."""
+
+    async def main() -> None:
+        log = await opened(running_postgres().database(), hints=False)
+        await log.create("kept", Request(agent="a", keep=LONGEST_KEEP))
+        assert await log.append(Batch(run="kept", first=0, lines=(b"{}",), by="w", state="finished")) == 1
+        expires_at = (await log.info("kept")).expires_at
+        assert expires_at is not None
+        assert datetime.fromtimestamp(expires_at, UTC).year > 3000
         await log.close()
 
     asyncio.run(main())
