@@ -86,7 +86,7 @@ def test_reading_in_a_thread_does_not_stop_the_loop() -> None:
 
 
 def test_an_abandoned_reader_is_left_behind() -> None:
-    go = threading.Event()
+    go, earlier = threading.Event(), {*threading.enumerate()}
 
     def read() -> str | None:
         go.wait()
@@ -100,7 +100,7 @@ def test_an_abandoned_reader_is_left_behind() -> None:
             await reading
 
     asyncio.run(main())
-    (left,) = [one for one in threading.enumerate() if one.name == "headwater-input"]
+    (left,) = [one for one in threading.enumerate() if one.name == "headwater-input" and one not in earlier]
     assert left.daemon
     go.set()
     left.join()

@@ -79,12 +79,12 @@ def _search(page: Page, home: str) -> None:
 
 def _themes(page: Page, home: str) -> None:
     """The theme is the system's."""
-    colours = []
+    colors = []
     for dark in (False, True):
         page.look(1440, 900, dark=dark)
         _opened(page, home)
-        colours.append(page.run("getComputedStyle(document.body).backgroundColor"))
-    assert colours[0] != colours[1], colours
+        colors.append(page.run("getComputedStyle(document.body).backgroundColor"))
+    assert colors[0] != colors[1], colors
 
 
 def _keep(page: Page, home: str, folder: Path) -> None:

@@ -75,7 +75,7 @@ def test_links_lead_to_where_it_is_on_the_site(written: str, on_the_site: str) -
     assert SCRIPT["on_the_site"](written) == on_the_site
 
 
-def test_a_page_of_a_folder_leads_to_its_neighbours_above() -> None:
+def test_a_page_of_a_folder_leads_to_its_neighbors_above() -> None:
     assert SCRIPT["on_the_site"]("[a](../events.md), [b](../../benchmarks/)", 1) == "[a](../events.md), b"
 
 
