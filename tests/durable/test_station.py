@@ -18,10 +18,10 @@ from tests.support.virtual import run_virtual
 from tests.system.resume.scenarios import one_asked
 
 
-def station(open: Callable[[], Awaitable[RunLog]], *members: Any) -> Station:
+def station(open: Callable[[], Awaitable[RunLog]], *members: Any, worker: str = "w") -> Station:
     return Station(
         open,
-        about=Worker(id="w", host="h", boot="b", pid=1),
+        about=Worker(id=worker, host="h", boot="b", pid=1),
         members={member.name: member for member in members},
         submit=lambda info: None,
     )
@@ -67,6 +67,23 @@ def test_the_store_is_opened_once_and_closed_with_the_loop() -> None:
 
     asyncio.run(main())
     assert (len(opened), log.closed) == (1, 1)
+
+
+def test_the_stores_of_two_journals_on_one_loop_are_closed_with_it() -> None:
+    logs = [Counted(), Counted()]
+
+    async def first() -> RunLog:
+        return logs[0]
+
+    async def second() -> RunLog:
+        return logs[1]
+
+    async def main() -> None:
+        for opening, worker in ((first, "w1"), (second, "w2")):
+            await station(opening, worker=worker).log()
+
+    asyncio.run(main())
+    assert [log.closed for log in logs] == [1, 1]
 
 
 def test_one_that_could_not_be_opened_is_tried_again() -> None:

@@ -66,7 +66,7 @@ class Station:
         self._opening: asyncio.Task[RunLog] | None = None
         self._serving: asyncio.Task[None] | None = None
         self._writing: dict[str, tuple[Run, Writing]] = {}
-        before_end(self.loop, self.close, what="journal")
+        before_end(self.loop, self.close, what=f"journal of {self.worker}")
 
     async def log(self) -> RunLog:
         """Returns the store, opened on first use. Raises like `open_journal`."""
