@@ -26,7 +26,7 @@ def test_the_option_comes_before_the_environment(monkeypatch: pytest.MonkeyPatch
 
 def test_none_and_a_wrong_one_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEADWATER_JOURNAL", raising=False)
-    with pytest.raises(UsageError, match="Add --journal postgresql://"):
+    with pytest.raises(UsageError, match="Add --journal sqlite:///runs"):
         named()
     with pytest.raises(ConfigurationError, match="unknown scheme"):
         named("--journal", "redis://h")
