@@ -14,6 +14,7 @@ from headwater.cli import main
 from headwater.durable.drive import drive
 from headwater.errors import ApprovalNeeded
 from headwater.journal import open_journal
+from headwater.journal.opening import upgrade
 from headwater.journal.run_log import RunLog
 from tests.support.journals import journal, payer
 from tests.support.places import Place, submitted
@@ -69,6 +70,17 @@ def test_a_run_in_a_file_is_answered_by_resuming_it(
     assert f"headwater runs resume {file} {how}, with the options" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("line", ["runs list", "runs approve run_1", "runs cancel run_1", "journal tidy"])
+def test_a_journal_that_does_not_exist_is_not_made(
+    tmp_path: Path, line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "rnus.db"
+    monkeypatch.setenv("HEADWATER_JOURNAL", f"sqlite:///{file.as_posix()}")
+    assert main(line.split()) == 2
+    assert f"The journal's file {file.as_posix()} does not exist. Check --journal" in capsys.readouterr().err
+    assert not file.exists()
+
+
 @pytest.mark.parametrize(("action", "allowed"), [("approve", True), ("deny", False)])
 def test_the_one_open_question_is_answered(journal: str, waiting: str, action: str, allowed: bool) -> None:
     assert main(["runs", action, waiting, "--journal", journal, "--by", "ann", "--note", "why"]) == 0
@@ -103,6 +115,7 @@ def test_a_cancel_reaches_the_inbox(journal: str, waiting: str, capsys: pytest.C
 
 
 def test_an_unknown_run_is_said(journal: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(upgrade(journal))
     for action in ("approve", "cancel"):
         assert main(["runs", action, "nobody", "--journal", journal]) in (1, 2)
         assert "no run 'nobody'" in capsys.readouterr().err

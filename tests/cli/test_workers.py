@@ -10,6 +10,7 @@ import pytest
 
 from headwater.cli import main
 from headwater.journal import Batch, Request, open_journal
+from headwater.journal.opening import upgrade
 from headwater.journal.run_log import Worker
 
 
@@ -19,6 +20,7 @@ def url(tmp_path: Path) -> str:
 
 
 def test_none_is_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    asyncio.run(upgrade(url))
     assert main(["workers", "--journal", url]) == 0
     assert "no process drives runs of this journal" in capsys.readouterr().err
 

@@ -43,10 +43,17 @@ def journal_of(asked: argparse.Namespace, such_as: str = "sqlite:///runs.db") ->
 
 
 def ask_journal(url: str, job: Callable[[RunLog], Awaitable[T]]) -> T:
-    """Returns the result of the job on the journal, which is opened for it. Raises what either raises."""
+    """Returns the result of the job on the journal, which is opened for it. Raises what either raises.
+
+    Raises UsageError for a file that does not exist: a question about what is stored makes no store.
+    """
     import asyncio
 
-    from headwater.journal.opening import open_journal
+    from headwater.journal.opening import missing_file, open_journal
+
+    if (path := missing_file(url)) is not None:
+        hint = f"Check --journal or {VARIABLE}. The first run under a journal makes its file."
+        raise UsageError(f"The journal's file {path} does not exist.", hint=hint)
 
     async def main() -> T:
         log = await open_journal(url)

@@ -10,6 +10,7 @@ Owns the format of URLs. A store's module is imported when it is first opened.
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 import urllib.parse
 from typing import Final
@@ -19,7 +20,7 @@ from headwater.journal.addresses import is_postgres_url, shown
 from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import RunLog
 
-__all__ = ("check_url", "need", "open_journal", "schema_version", "upgrade")
+__all__ = ("check_url", "missing_file", "need", "open_journal", "schema_version", "upgrade")
 
 _HOW: Final = "Write sqlite:///runs.db, postgresql://user@host/database or memory:."
 
@@ -50,6 +51,16 @@ def check_url(url: str) -> str:
     else:
         raise ConfigurationError(f"The journal {shown(url)!r} has an unknown scheme.", hint=_HOW)
     return scheme
+
+
+def missing_file(url: str) -> str | None:
+    """Returns the file of the store where that does not exist yet, so that nothing is stored in it; else None.
+
+    Raises ConfigurationError for an invalid URL.
+    """
+    if check_url(url) != "sqlite" or os.path.exists(path := _sqlite_path(url)):
+        return None
+    return path
 
 
 def _sqlite_path(url: str) -> str:
