@@ -354,6 +354,22 @@ def test_the_end_has_the_outcome_and_the_first_batch_the_driver() -> None:
     asyncio.run(main())
 
 
+def test_a_wait_until_a_time_that_no_store_has_is_one_without_end() -> None:
+    """A question may be asked for so many seconds, and what is refused takes other runs with it."""
+
+    async def main() -> None:
+        store = MemoryLog()
+        log = await writing(store)
+        log.put(text(0))
+        log.waits(1e13, 0)
+        log.end()
+        await log.settle()
+        info = await store.info("r")
+        assert (info.state, info.wake_at) == ("waiting", None)
+
+    run_virtual(main())
+
+
 def test_a_released_run_says_until_when_it_waits() -> None:
     async def main() -> None:
         store = Slow()

@@ -13,6 +13,7 @@ from headwater.journal.run_log import Request
 from headwater.schema.well_formed import well_formed
 
 __all__ = (
+    "LAST_TIME",
     "LONGEST_KEEP",
     "busy",
     "check_name",

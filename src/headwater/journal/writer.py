@@ -21,6 +21,7 @@ from headwater.errors import HeadwaterError, JournalUnavailable, RunLost, Unknow
 from headwater.events.codec import encode
 from headwater.events.types import Event, RunCancelled, RunFailed, RunFinished
 from headwater.journal.run_log import Appended, Batch, Closed, Conflict, RunLog, State
+from headwater.journal.wording import LAST_TIME
 
 __all__ = ("MAX_UNSTORED", "Begin", "Writer", "Writing")
 
@@ -134,6 +135,8 @@ class Writing:
 
         `heard` is how many letters that wake were read; if there are more, the run is due at once.
         """
+        if until is not None and until >= LAST_TIME:
+            until = None  # PostgreSQL refuses a time that it does not have, and with it all that is appended together
         self._waits = until, heard
 
     @property
