@@ -54,12 +54,15 @@ def test_a_value_of_the_wrong_type_is_refused_before_it_is_stored() -> None:
     for wrong in ("high", True, 1.5, None, 2**31):
         with pytest.raises(ConfigurationError, match="priority"):
             check_request("r", Request(agent="a", priority=wrong), None)
-    for wrong in ("tomorrow", datetime.now(), True, math.inf, math.nan, 10**400):
+    for wrong in ("tomorrow", datetime.now(), True, math.inf, math.nan, 10**400, -1e11):
         with pytest.raises(ConfigurationError, match="Unix seconds"):
             check_request("r", Request(agent="a", not_before=wrong), None)
     for wrong in ("30d", True, -1.0, math.inf, math.nan, 1e13, 10**400):
         with pytest.raises(ConfigurationError, match="at most a thousand years"):
             check_request("r", Request(agent="a", keep=wrong), None)
+    check_request("r", Request(agent="a", queue="q" * 40), None)
+    with pytest.raises(ConfigurationError, match="40 bytes"):
+        check_request("r", Request(agent="a", queue="ä" * 21), None)
 
 
 @pytest.mark.parametrize("said", ["refused.", "refused?\n", "refused", " refused?. "])

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from headwater.errors import ConfigurationError, JournalMismatch, JournalUnavailable, RunEnded, ThreadBusy, UnknownRun
+from headwater.errors import (
+    ConfigurationError,
+    InvalidRecord,
+    JournalMismatch,
+    JournalUnavailable,
+    RunEnded,
+    ThreadBusy,
+    UnknownRun,
+)
 from headwater.journal.addresses import shown, without_address
 from headwater.journal.run_log import Request
 from headwater.schema.well_formed import well_formed
@@ -24,6 +32,7 @@ __all__ = (
     "older_schema",
     "plain",
     "reason",
+    "refused",
     "unavailable",
     "unknown",
 )
@@ -32,8 +41,14 @@ LONGEST_NAME: Final = 500
 """Characters of an id, a key or a label: an index entry of PostgreSQL holds them, whatever they are."""
 
 
+LONGEST_QUEUE: Final = 40
+"""Bytes of a queue's name: PostgreSQL's notifications of new jobs go by it, under a name of at most 63."""
+
 HIGHEST_PRIORITY: Final = 2**31 - 1
 """PostgreSQL stores a priority as a four-byte integer."""
+
+FIRST_TIME: Final = -62135596800.0
+"""The year 1, in Unix seconds: PostgreSQL does not know the earliest times that a float can be."""
 
 LAST_TIME: Final = 253402300800.0
 """The year 10000, in Unix seconds: no later time can be shown as a date."""
@@ -65,6 +80,10 @@ def check_request(run: str, request: Request, key: str | None) -> None:
     check_name("agent's name", request.agent)
     check_name("thread id", request.thread)
     check_name("queue", request.queue)
+    if len(request.queue.encode()) > LONGEST_QUEUE:
+        raise ConfigurationError(
+            f"The queue {request.queue[:60]!r} has too long a name.", hint=f"Use at most {LONGEST_QUEUE} bytes."
+        )
     for name, value in request.labels.items():
         _check_text("label", name)
         if value != "":
@@ -76,7 +95,9 @@ def check_request(run: str, request: Request, key: str | None) -> None:
             hint=f"Use an integer from {-HIGHEST_PRIORITY} to {HIGHEST_PRIORITY}: higher ones run first.",
         )
     if not_before is not None and (
-        not isinstance(not_before, (int, float)) or isinstance(not_before, bool) or not abs(not_before) < LAST_TIME
+        not isinstance(not_before, (int, float))
+        or isinstance(not_before, bool)
+        or not FIRST_TIME <= not_before < LAST_TIME
     ):
         raise ConfigurationError(
             f"not_before is {not_before!r}.", hint="Pass Unix seconds, as time.time() and datetime.timestamp() return."
@@ -123,6 +144,14 @@ def unavailable(url: str, error: Exception) -> JournalUnavailable:
     return JournalUnavailable(
         f"The journal {shown(url)} does not answer: {reason(url, error)}.",
         hint="Check that it can be reached, is not full and is not locked, then try again.",
+    )
+
+
+def refused(url: str, error: Exception) -> InvalidRecord:
+    """The store does not accept a value, now or later."""
+    return InvalidRecord(
+        f"The journal {shown(url)} refuses what it is to store or find: {reason(url, error)}.",
+        hint="Change that value.",
     )
 
 
