@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from headwater.journal.grouping import Grouped
+from headwater.errors import InvalidRecord
+from headwater.journal.grouping import MAX_BYTES, Grouped
 
 
 class Doubling:
@@ -59,6 +60,31 @@ def test_a_failure_is_that_of_the_calls_that_were_made_together() -> None:
         failed = await asyncio.gather(grouped(0), grouped(2), return_exceptions=True)
         assert [type(one) for one in failed] == [ZeroDivisionError, ZeroDivisionError]
         assert await grouped(2) == 4
+
+    asyncio.run(main())
+
+
+def test_what_the_store_refuses_does_not_keep_its_neighbours_out() -> None:
+    async def main() -> None:
+        async def doubled(numbers: Sequence[int]) -> list[int]:
+            if -1 in numbers:
+                raise InvalidRecord("No.")
+            return [2 * number for number in numbers]
+
+        grouped: Grouped[int, int] = Grouped(doubled)
+        answers = await asyncio.gather(*map(grouped, (1, -1, 2, 3)), return_exceptions=True)
+        assert [answer if isinstance(answer, int) else type(answer) for answer in answers] == [2, InvalidRecord, 4, 6]
+
+    asyncio.run(main())
+
+
+def test_a_call_is_made_for_no_more_bytes_than_a_store_takes_in_time() -> None:
+    async def main() -> None:
+        double = Doubling()
+        double.goes.set()
+        grouped = Grouped(double, size=lambda number: MAX_BYTES // 2 if number < 10 else 2 * MAX_BYTES)
+        await asyncio.gather(*map(grouped, (2, 4, 6, 8, 10, 12)))
+        assert double.asked == [[2, 4], [6, 8], [10], [12]]
 
     asyncio.run(main())
 

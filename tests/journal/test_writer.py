@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from headwater.errors import HeadwaterError, JournalUnavailable, RunLost, ThreadBusy
+from headwater.errors import HeadwaterError, InvalidRecord, JournalUnavailable, RunLost, ThreadBusy
 from headwater.events import Event, RunFinished, RunStarted, RunWaiting, TextDelta
+from headwater.journal.grouping import MAX_BYTES
 from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import Appended, Batch, Request, RunLog
-from headwater.journal.writer import MAX_BYTES, MAX_TOGETHER, MAX_UNSTORED, Writer, Writing
+from headwater.journal.writer import MAX_TOGETHER, MAX_UNSTORED, Writer, Writing
 from tests.support.virtual import run_virtual
 
 
@@ -264,6 +265,31 @@ def test_a_run_that_is_over_or_deleted_is_lost_and_others_are_stored() -> None:
         assert (await store.info("three")).end == 1
 
     asyncio.run(main())
+
+
+def test_a_batch_that_the_store_refuses_loses_its_run_and_others_are_stored() -> None:
+    class Refusing(Slow):
+        async def append_many(self, batches: Sequence[Batch]) -> list[Appended]:
+            if any(batch.run == "two" for batch in batches):
+                raise InvalidRecord("No.")
+            return await super().append_many(batches)
+
+    async def main() -> None:
+        store, lost = Refusing(), list[HeadwaterError]()
+        store.open.set()
+
+        async def opened() -> RunLog:
+            return store
+
+        writer = Writer(opened)
+        logs = [await writing(store, run, writer=writer, lost=lost) for run in ("one", "two", "three")]
+        for log in logs:
+            put(log, [text(0, log.run)])
+        await writer.settle()
+        assert [(await store.info(log.run)).end for log in logs] == [1, 0, 1]
+        assert [type(one) for one in lost] == [InvalidRecord]
+
+    run_virtual(main())
 
 
 def test_an_invalid_start_is_rejected() -> None:

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from headwater.errors import JournalUnavailable
+from headwater.errors import InvalidRecord, JournalUnavailable
 from headwater.journal.run_log import Letter, Page
 from headwater.journal.wording import unknown
 
@@ -202,26 +202,32 @@ class Following:
     async def _look_at_all(self) -> None:
         try:
             while todo := [one for one in self._waiting if self._is_stale(one)]:
-                seen = self._changes
-                try:
-                    looked = await self._look(
-                        {wanted for one in todo for wanted in one.pages},
-                        {wanted for one in todo for wanted in one.letters},
-                    )
-                except JournalUnavailable:
-                    await asyncio.sleep(RETRY)
-                    continue
-                except Exception as error:  # raised in the readers, not in an unobserved task
-                    for one in todo:
-                        if one.future is not None and not one.future.done():
-                            one.future.set_exception(error)
-                        self._waiting.discard(one)
-                    continue
-                for one in todo:
-                    one.seen = seen
-                    self._hand_out(one, looked)
+                await self._look_for(todo)
         finally:
             self._pump = None
+
+    async def _look_for(self, todo: Sequence[_Follower]) -> None:
+        seen = self._changes
+        try:
+            looked = await self._look(
+                {wanted for one in todo for wanted in one.pages},
+                {wanted for one in todo for wanted in one.letters},
+            )
+        except JournalUnavailable:
+            await asyncio.sleep(RETRY)
+        except Exception as error:  # raised in the readers, not in an unobserved task
+            if isinstance(error, InvalidRecord) and len(todo) > 1:  # only in the one that asks for what no store has
+                for one in todo:
+                    await self._look_for([one])
+                return
+            for one in todo:
+                if one.future is not None and not one.future.done():
+                    one.future.set_exception(error)
+                self._waiting.discard(one)
+        else:
+            for one in todo:
+                one.seen = seen
+                self._hand_out(one, looked)
 
     def _hand_out(self, one: _Follower, looked: Looked) -> None:
         news = (

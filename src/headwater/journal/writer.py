@@ -13,13 +13,14 @@ Owns the events that are not stored yet, and their waiters. It must never decide
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeAlias
 
 from headwater.backends.interrupt import running_loop
-from headwater.errors import HeadwaterError, JournalUnavailable, RunLost, UnknownRun
+from headwater.errors import HeadwaterError, InvalidRecord, JournalUnavailable, RunLost, UnknownRun
 from headwater.events.codec import encode
 from headwater.events.types import Event, RunCancelled, RunFailed, RunFinished
+from headwater.journal.grouping import together
 from headwater.journal.run_log import Appended, Batch, Closed, Conflict, RunLog, State
 from headwater.journal.wording import LAST_TIME
 
@@ -29,11 +30,7 @@ MAX_UNSTORED: Final = 2_000
 """Events of one run that may wait for the store before the run is held back: a few seconds of the fastest answer."""
 
 MAX_TOGETHER: Final = 256
-"""Batches in one append, each of another run. A store is asked again after some seconds without an answer: an append
-that takes longer than that, because it gathered while the store was slow, would never be stored."""
-
-MAX_BYTES: Final = 4_000_000
-"""Bytes in one append, if it has more than one batch, for the same reason."""
+"""Batches in one append, each of another run; see also `grouping.MAX_BYTES`."""
 
 FIRST_PAUSE: Final = 0.05
 """Seconds after which a store that did not answer is asked again; twice as long each further time."""
@@ -289,7 +286,7 @@ class Writer:
 
     async def _append(self, log: RunLog, taken: dict[str, Writing], batches: dict[str, Batch]) -> None:
         """Appends as many of these as fit into one append, and removes them."""
-        some = _together(batches.values())
+        some = together(batches.values(), _size, MAX_TOGETHER)
         new = [batch.run for batch in some if taken[batch.run].begin is not None]
         if new:
             await self._begin(log, {run: taken[run] for run in new}, batches)
@@ -297,8 +294,8 @@ class Writer:
         if not some:
             return
         try:
-            outcomes: Sequence[Appended | UnknownRun] = await log.append_many(some)
-        except UnknownRun:
+            outcomes: Sequence[Appended | UnknownRun | InvalidRecord] = await log.append_many(some)
+        except (UnknownRun, InvalidRecord):
             outcomes = [await _alone(log, batch) for batch in some]
         for batch, outcome in zip(some, outcomes, strict=True):
             del batches[batch.run]
@@ -331,29 +328,23 @@ class Writer:
             raise unavailable
 
 
-def _together(batches: Iterable[Batch]) -> list[Batch]:
-    """The first of these that fit into one append."""
-    some: list[Batch] = []
-    size = 0
-    for batch in batches:
-        size += sum(map(len, batch.lines))
-        if some and (len(some) == MAX_TOGETHER or size > MAX_BYTES):
-            break
-        some.append(batch)
-    return some
+def _size(batch: Batch) -> int:
+    return sum(map(len, batch.lines))
 
 
 _RESUMED: Final = "Its log is complete: read it with headwater.attach(id)."
 
 
-async def _alone(log: RunLog, batch: Batch) -> Appended | UnknownRun:
+async def _alone(log: RunLog, batch: Batch) -> Appended | UnknownRun | InvalidRecord:
     try:
         return await log.append(batch)
-    except (Conflict, Closed, UnknownRun) as refused:
+    except (Conflict, Closed, UnknownRun, InvalidRecord) as refused:
         return refused
 
 
-def _refused(why: Conflict | Closed | UnknownRun) -> RunLost:
+def _refused(why: Conflict | Closed | UnknownRun | InvalidRecord) -> HeadwaterError:
+    if isinstance(why, InvalidRecord):
+        return why
     if isinstance(why, UnknownRun):
         return RunLost(f"The run was deleted while it was driven. {why.message}")
     if isinstance(why, Closed):

@@ -11,9 +11,9 @@ import sys
 import psycopg
 import pytest
 
-from headwater.errors import JournalUnavailable
+from headwater.errors import InvalidRecord, JournalUnavailable
 from headwater.journal.postgres.store import LIVE, QUIET, PostgresLog, upgrade_postgres
-from headwater.journal.run_log import Batch, Conflict, Page, Request
+from headwater.journal.run_log import Batch, Conflict, Created, Page, Request
 from headwater.testing import JOURNAL_RULES, check_journal
 from tests.journal.postgres.databases import (
     batch,
@@ -92,6 +92,25 @@ def test_what_begins_a_run_is_one_round_trip_also_for_many_at_once() -> None:
             await log.append_many([batch(0, run=f"r{number}") for number in range(20)])
             assert trips.many == 1
             await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_run_that_the_server_refuses_keeps_no_other_out() -> None:
+    wild = "".join(map(chr, random.Random(1).sample(range(0x10000, 0x10FFFF), 500)))
+
+    async def main() -> None:
+        log = await PostgresLog.open(running_postgres().database(), hints=False)
+        agents = ["a", wild, "b"]
+        made = await asyncio.gather(
+            *(log.create(agent, Request(agent=agent), key=wild) for agent in agents), return_exceptions=True
+        )
+        assert [type(one) for one in made] == [Created, InvalidRecord, Created]
+        await asyncio.gather(*(log.append(batch(0, run=run)) for run in ("a", "b")))
+        readers = [log.tail("a"), log.tail("no\0run"), log.tail("\ud800"), log.tail("b")]
+        pages = await asyncio.gather(*map(anext, readers), return_exceptions=True)
+        assert [type(page) for page in pages] == [Page, InvalidRecord, InvalidRecord, Page]
+        await log.close()
 
     asyncio.run(main())
 

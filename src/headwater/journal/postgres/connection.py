@@ -19,7 +19,7 @@ from psycopg import AsyncConnection
 
 from headwater.errors import ConfigurationError, JournalUnavailable
 from headwater.journal.addresses import shown
-from headwater.journal.wording import reason, unavailable
+from headwater.journal.wording import reason, refused, unavailable
 
 __all__ = ("Connection", "Database", "connect")
 
@@ -46,6 +46,8 @@ WRONG: Final = (
 )
 """Errors that a retry does not fix."""
 
+REFUSED: Final = (psycopg.DataError, psycopg.errors.ProgramLimitExceeded, UnicodeEncodeError)
+"""Errors of values, which no retry stores: a time of another age, an index entry that is too long, half a character."""
 
 SETTINGS: Final = {"plan_cache_mode": "force_generic_plan"}
 """Settings of every session: a statement is planned once, not again for each array. Planning takes longer than running
@@ -114,7 +116,8 @@ class Connection:
         self._closed = False
 
     async def do(self, job: Callable[[Database], Awaitable[T]]) -> T:
-        """Returns the job's result. Raises its exception, or JournalUnavailable if the connection or the server fails.
+        """Returns the job's result. Raises its exception, JournalUnavailable if the connection or the server fails, or
+        InvalidRecord if the server refuses a value.
 
         The job is completed even if the caller is cancelled.
         """
@@ -158,6 +161,8 @@ class Connection:
                 except (psycopg.errors.DeadlockDetected, psycopg.errors.SerializationFailure) as error:
                     if not left:
                         raise unavailable(self._url, error) from error
+                except REFUSED as error:
+                    raise refused(self._url, error) from error
                 except (psycopg.Error, OSError) as error:
                     await self._drop()
                     if fresh or not left or not isinstance(error, psycopg.OperationalError):

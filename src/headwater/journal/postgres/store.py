@@ -73,7 +73,7 @@ class PostgresLog(DatabaseLog):
         self._appends = Connection(url, patience=patience)
         self._calls = Connection(url, patience=patience)
         self._looks = Connection(url, patience=patience)
-        self._creates: Grouped[writing.New, Created] = Grouped(self._create_many)
+        self._creates: Grouped[writing.New, Created] = Grouped(self._create_many, size=_size)
         self._live_until = 0.0
         self._following = Following(self._look, interval=self._interval, changed=lambda: True)
         self._hints: Hints | None = None
@@ -165,7 +165,13 @@ class PostgresLog(DatabaseLog):
     # --- see DatabaseLog
 
     async def _create(self, run: str, request: Request, key: str | None, queue_up: bool) -> Created:
-        return await self._creates(writing.New(run, request, key, queue_up))
+        new, thread = writing.New(run, request, key, queue_up), request.thread
+        if thread is None:
+            return await self._creates(new)
+        created = await self._calls.do(lambda db: writing.create_in_thread(db, new, thread))
+        if isinstance(created, Exception):
+            raise created
+        return created
 
     async def _create_many(self, new: Sequence[writing.New]) -> list[Created | Exception]:
         return await self._calls.do(lambda db: writing.create_many(db, new))
@@ -239,6 +245,10 @@ class PostgresLog(DatabaseLog):
         await self._creates.settle()
         for connection in (self._appends, self._calls, self._looks):
             await connection.close()
+
+
+def _size(new: writing.New) -> int:
+    return memoryview(new.request.body).nbytes
 
 
 async def _now(db: Database) -> float:

@@ -31,6 +31,7 @@ __all__ = (
     "New",
     "append_many",
     "beat",
+    "create_in_thread",
     "create_many",
     "delete",
     "delete_thread",
@@ -71,27 +72,18 @@ class New(NamedTuple):
 
 
 async def create_many(db: Database, new: Sequence[New]) -> list[Created | Exception]:
-    """Creates runs, each independently; see `RunLog.create`. ThreadBusy is an answer here.
-
-    Those without a thread are one statement.
-    """
-    free = [one for one in new if one.request.thread is None]
-    answers = dict(zip(map(id, free), await _create(db, free, queue_up=True), strict=True))
-    for one in new:
-        if one.request.thread is not None:
-            answers[id(one)] = await _create_in_thread(db, one, one.request.thread)
-    return [answers[id(one)] for one in new]
+    """Creates runs without threads, each independently; see `RunLog.create`."""
+    return await _create(db, new, queue_up=True)
 
 
-async def _create_in_thread(db: Database, new: New, thread: str) -> Created | Exception:
+async def create_in_thread(db: Database, new: New, thread: str) -> Created | Exception:
+    """Creates a run of that thread; see `RunLog.create`. ThreadBusy is an answer here."""
     async with db.transaction():  # of two that create a run of one thread, the second sees the first's
         await db.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", (thread,))
         return (await _create(db, [new], queue_up=new.queue_up))[0]
 
 
 async def _create(db: Database, new: Sequence[New], *, queue_up: bool) -> list[Created | Exception]:
-    if not new:
-        return []
     rows = await (await db.execute(CREATE, {**_columns(new), "queue_up": queue_up})).fetchall()
     made = {root for (root,) in rows}
     answers: list[Created | Exception] = []
