@@ -40,6 +40,20 @@ def test_runs_are_submitted_from_any_thread_and_due_ones_once() -> None:
     asyncio.run(main())
 
 
+def test_a_due_run_that_cannot_be_submitted_keeps_no_other_back(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        url = running_postgres().database()
+        await upgrade_postgres(url)
+        queue = queue_of(url)
+        names = {"a": "x" * 200, "b": "day"}
+        await queue.put_due([Due(run=run, queue=names[run], priority=1, why="owner", agent="x") for run in names])
+        await queue.close()
+        assert await execute(url, JOBS) == [("b", "day", 1)]
+
+    asyncio.run(main())
+    assert "a could not be submitted" in caplog.text
+
+
 def test_a_failed_submit_is_reported_and_left_to_the_journal(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         queue = queue_of("postgresql://u:secret@127.0.0.1:1/x")

@@ -60,9 +60,8 @@ class Queue:
     async def put_due(self, due: Sequence[Due]) -> None:
         """Submits the due runs that do not wait in the queue already; call it on the journal's loop."""
         waiting = await self._engine.waiting([one.run for one in due])
-        for one in due:
-            if one.run not in waiting:
-                await self._engine.submit(one.run, queue=one.queue, priority=one.priority)
+        left = [one for one in due if one.run not in waiting]
+        await asyncio.gather(*(self._put(one.run, {"queue": one.queue, "priority": one.priority}) for one in left))
 
     async def close(self) -> None:
         """Closes the connection after pending submissions; call it on the journal's loop."""
