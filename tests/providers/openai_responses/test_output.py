@@ -699,3 +699,26 @@ def test_a_messages_id_is_fixed_when_its_first_part_ends() -> None:
         completed(),
     )
     assert signatures(two) == ["a", "a"], "the first part had gone out with the first id"
+
+
+def test_reasoning_that_is_told_as_a_summary_and_in_full_is_read_once() -> None:
+    thought = "Tides follow the moon."
+    item = {
+        "type": "reasoning",
+        "id": "r1",
+        "summary": [{"type": "summary_text", "text": thought}],
+        "content": [{"type": "reasoning_text", "text": thought}],
+    }
+    decoder, events = made(done(0, item), done(1, said("So.", ident="msg_2")), completed())
+    assert "".join(event.text for event in of(ReasoningDelta, events)) == thought
+    assert decoder.complete
+    assert not warnings(events)
+
+
+def test_arguments_that_are_told_again_are_read_once() -> None:
+    whole = {"type": "response.function_call_arguments.done", "item_id": "fc_1", "output_index": 0, "arguments": "{}"}
+    call = {"type": "function_call", "id": "fc_1", "call_id": "c1", "name": "look", "arguments": "{}"}
+    decoder, events = made(added(0, {**call, "arguments": ""}), whole, done(0, call), whole, completed(call))
+    assert [event.arguments for event in of(CallReady, events)] == [{}]
+    assert decoder.complete
+    assert not warnings(events)
