@@ -28,7 +28,7 @@ def ready(name: str, *, quick: bool = False) -> str | None:
     """The Python of an environment, which is created if needed; None if that is impossible, or too slow (`quick`)."""
     folder = Path(os.environ.get("HEADWATER_BENCHMARK_ENVIRONMENTS") or ROOT / "build" / "environments") / name
     python, stamp = folder / "bin" / "python", folder / "installed"
-    wanted = hashlib.sha256(requirements(name).read_bytes()).hexdigest()
+    wanted = hashlib.sha256(sys.version.encode() + requirements(name).read_bytes()).hexdigest()
     if stamp.exists() and stamp.read_text() == wanted:
         return str(python)
     if quick:
