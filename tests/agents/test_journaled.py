@@ -63,3 +63,13 @@ def test_the_argument_of_a_methods_name_stays_one() -> None:
         one.run_sync("Hi", streaming_callback=told.append)
         assert isinstance(told.pop(0), dict)
         told.clear()
+
+
+def test_a_property_of_a_subclass_shows_its_own_error() -> None:
+    class Pilot(Agent[Any, Any]):
+        @property
+        def harbor(self) -> str:
+            return self.name.nothing  # type: ignore[attr-defined,no-any-return]
+
+    with pytest.raises(AttributeError, match="'str' object has no attribute 'nothing'"):
+        Pilot(name="a", model="offline").harbor  # noqa: B018

@@ -46,6 +46,8 @@ class OtherMethods:
             from headwater.agents.spellings import method_hint
 
             kind = type(self).__name__
+            if hasattr(type(self), name) and name not in vars(OtherMethods):
+                return object.__getattribute__(self, name)  # a property of a subclass that raised AttributeError
             article = "An" if kind[0] in "AEIOU" else "A"
             raise AttributeError(f"{article} {kind} has no {name!r}{method_hint(name)}", name=name, obj=self)
 
