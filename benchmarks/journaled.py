@@ -102,7 +102,7 @@ async def submitted(journal: str, runs: int, rate: float) -> dict[str, Any]:
     from headwater.durable.home import home_of
 
     home = home_of(journal)
-    home.use_queue()
+    home.use_engine()
     log, agent = await home.log(), agents(journal)["short"]
     ahead = home.station.ahead
     began: list[float] = []
@@ -135,7 +135,7 @@ async def begun(journal: str, runs: int) -> list[str]:
     from headwater.durable.home import home_of
 
     home = home_of(journal)
-    home.use_queue()
+    home.use_engine()
     log, agent = await home.log(), agents(journal)["slow"]
 
     async def one() -> str:

@@ -30,6 +30,7 @@ USES: Final = {
     "mcp": "tools of [MCP servers](mcp.md); agents as an MCP server",
     "otel": "[traces and metrics](telemetry.md) by OpenTelemetry",
     "postgres": "[durable runs](durable.md) in PostgreSQL, and their workers",
+    "temporal": "durable runs that a [Temporal server](durable.md#with-temporal) delivers",
     "uvloop": "a quicker event loop (not on Windows), see below",
     "web": "agents [behind HTTP](web.md), the page, the [gateway](gateway.md)",
     "all": "all of these",

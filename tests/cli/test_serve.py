@@ -130,6 +130,7 @@ def test_a_token_of_the_environment_is_printed_nowhere() -> None:
         (["nothing_here:agent"], "there is no module 'nothing_here'"),
         (["nothing_here"], "names no agent or workflow"),
         (["--journal", "memory:"], "The demo has no journal."),
+        (["a:b", "--engine", "temporal://h"], "An engine delivers the runs of a journal."),
         (["a:b", "--journal", "memory:", "--on-disconnect", "cancel"], "Runs of a journal continue without readers."),
         (["--host", "256.1.1.1", "--insecure"], "cannot be used"),
     ],

@@ -14,7 +14,7 @@ from headwater.durable import home as homes
 from headwater.durable.home import home_of
 from headwater.durable.run_ref import RunRef, attached
 from headwater.durable.start import started
-from headwater.durable.worker import check_queue, work
+from headwater.durable.worker import work
 from headwater.errors import ConfigurationError
 from headwater.events import RunCancelled, RunFailed
 from headwater.events.messages import Message
@@ -25,6 +25,7 @@ from tests.support.crew import sleeper, talker
 from tests.support.places import stored, submitted
 from tests.support.postgres import running_postgres
 from tests.support.proxy import Proxy
+from tests.support.temporal import running_temporal
 
 pytestmark = pytest.mark.xdist_group("postgres")
 
@@ -38,6 +39,12 @@ def url() -> Iterator[str]:
     made = homes._homes.pop(url, None)
     if made is not None:
         made.stop()
+
+
+@pytest.fixture(params=["the journal", "temporal"])
+def engine(request: pytest.FixtureRequest) -> str | None:
+    """What delivers runs to the worker; None: the journal's own queue."""
+    return running_temporal() if request.param == "temporal" else None
 
 
 class Working:
@@ -75,9 +82,9 @@ async def runs(url: str, ref: RunRef[Any]) -> None:
     await until(holds)
 
 
-def test_it_drives_what_is_submitted_and_is_listed(url: str) -> None:
+def test_it_drives_what_is_submitted_and_is_listed(url: str, engine: str | None) -> None:
     async def main() -> None:
-        worker = Working(url, queues=("night",), concurrency=7)
+        worker = Working(url, engine=engine, queues=("night",), concurrency=7)
         await worker.ready.wait()
         ref = await submit(url, "0", queue="night")
         assert (await ref.result()).text == "Rested."
@@ -115,9 +122,9 @@ def test_runs_of_agents_that_it_does_not_know_stay_in_the_queue(url: str) -> Non
     asyncio.run(main())
 
 
-def test_stopping_waits_for_active_runs(url: str) -> None:
+def test_stopping_waits_for_active_runs(url: str, engine: str | None) -> None:
     async def main() -> None:
-        worker = Working(url)
+        worker = Working(url, engine=engine)
         await worker.ready.wait()
         ref = await submit(url, "0.3")
         await runs(url, ref)
@@ -212,7 +219,25 @@ async def _read(stream: AgentStream[Any, Any]) -> None:
         pass
 
 
-def test_it_needs_a_journal_with_a_queue() -> None:
-    for url in ("sqlite:///runs.db", "memory:"):
-        with pytest.raises(ConfigurationError, match="has no queue: that needs PostgreSQL"):
-            check_queue(url)
+def test_what_a_worker_passes_on_is_driven_by_the_next_one_whatever_delivers_it(url: str, engine: str | None) -> None:
+    async def main() -> None:
+        first = Working(url, engine=engine, grace=0.0)
+        await first.ready.wait()
+        ref = await submit(url, "3")
+        await runs(url, ref)
+        first.stopping.set()
+        assert await first.task == 1
+        next_one = Working(url, engine=engine)
+        await next_one.ready.wait()
+        assert (await ref.result()).text == "Rested."
+        next_one.stopping.set()
+        assert await next_one.task == 0
+
+    asyncio.run(main())
+
+
+def test_runs_of_one_journal_go_to_one_engine(url: str) -> None:
+    home_of(url).use_engine()
+    home_of(url).use_engine()
+    with pytest.raises(ConfigurationError, match="submitted to another engine in this process already"):
+        home_of(url).use_engine("temporal://h")

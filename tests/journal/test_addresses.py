@@ -18,6 +18,9 @@ SECRETS = ("sesame", "s3s@me", "s3s%40me", "geheim")
     ("address", "is_shown"),
     [
         ("memory:", "memory:"),
+        ("temporal://h:7233/agents.a1b2", "temporal://h:7233/agents.a1b2"),
+        ("temporal://u:sesame@h/n", "temporal://…"),
+        ("temporal://h/n?api_key=sesame", "temporal://…"),
         ("sqlite:////var/lib/runs.db", "sqlite:////var/lib/runs.db"),
         ("runs.db", "runs.db"),
         ("postgresql://h/db", "postgresql://h/db"),

@@ -1,4 +1,4 @@
-"""The option --journal, which names the store of durable runs, and how a command asks that store."""
+"""The options --journal, which names the store of durable runs, and --engine, and how a command asks that store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from headwater.errors import UsageError
 if TYPE_CHECKING:
     from headwater.journal.run_log import RunLog
 
-__all__ = ("VARIABLE", "add_journal", "ask_journal", "cancel_stored", "journal_of", "named_journal")
+__all__ = ("VARIABLE", "add_engine", "add_journal", "ask_journal", "cancel_stored", "journal_of", "named_journal")
 
 T = TypeVar("T")
 
@@ -22,6 +22,15 @@ VARIABLE = "HEADWATER_JOURNAL"
 def add_journal(parser: argparse.ArgumentParser) -> None:
     """Adds --journal."""
     parser.add_argument("--journal", metavar="URL", help=f"the store of durable runs (default: {VARIABLE})")
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """Adds --engine."""
+    parser.add_argument(
+        "--engine",
+        metavar="URL",
+        help="what delivers runs to workers, temporal://host:7233/namespace (default: the journal, in PostgreSQL)",
+    )
 
 
 def named_journal(asked: argparse.Namespace) -> str | None:

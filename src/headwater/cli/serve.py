@@ -21,7 +21,7 @@ from headwater.cli.listening import (
     made_here,
     token_of,
 )
-from headwater.cli.named_journal import VARIABLE, add_journal, journal_of
+from headwater.cli.named_journal import VARIABLE, add_engine, add_journal, journal_of
 from headwater.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="for runs without readers: continue, cancel, or seconds to wait",
     )
     add_journal(parser)
+    add_engine(parser)
     add_who_may_ask(parser)
 
 
@@ -119,6 +120,8 @@ def _journal(asked: argparse.Namespace) -> str | None:
     """Returns the journal, if one is named. Raises UsageError if an option does not fit it."""
     stays = asked.on_disconnect in (None, "continue")
     if not asked.journal and not (os.environ.get(VARIABLE) and asked.members and stays):
+        if asked.engine:
+            raise UsageError("An engine delivers the runs of a journal.", hint=f"Add --journal URL, or set {VARIABLE}.")
         return None
     if not stays:
         raise UsageError("Runs of a journal continue without readers.", hint="Leave out --on-disconnect.")
@@ -168,6 +171,7 @@ def _settings(asked: argparse.Namespace, token: str | None, journal: str | None)
         "hosts": [asked.host, *asked.allow_host],
         "reload": asked.reload,
         "journal": journal,
+        "engine": asked.engine,
     }
 
 
@@ -181,7 +185,12 @@ def make_app(settings: dict[str, Any], members: Sequence[Runnable]) -> Router:
     guard = Guard(hosts=settings["hosts"], origins=settings["origins"], token=settings["token"])
     limits = Limits(grace_seconds=0.0 if settings["reload"] else GRACE_SECONDS)
     site = Site(
-        members, on_disconnect=settings["on_disconnect"], limits=limits, guard=guard, journal=settings["journal"]
+        members,
+        on_disconnect=settings["on_disconnect"],
+        limits=limits,
+        guard=guard,
+        journal=settings["journal"],
+        engine=settings["engine"],
     )
     return router_of(site, page=settings["page"])
 

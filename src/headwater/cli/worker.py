@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from headwater.cli.named_journal import add_journal, journal_of
+from headwater.cli.named_journal import add_engine, add_journal, journal_of
 
 if TYPE_CHECKING:
     from headwater.durable.drive import Drivable
@@ -20,7 +20,8 @@ SUMMARY = "drive durable runs that other processes start"
 USAGE = "worker [OPTIONS] MODULE:NAME [MODULE:NAME ...]"
 DESCRIPTION = """\
 Drive the runs of these agents and workflows that are started in other
-processes, on this machine or another, under the same journal in PostgreSQL.
+processes, on this machine or another, under the same journal in PostgreSQL,
+or any shared one with --engine.
 Start as many workers as you need. If one dies, the others continue its runs.
 
 SIGTERM or Ctrl-C stops it: it takes no more runs, gives the active ones time
@@ -31,6 +32,7 @@ examples:
   headwater worker harbour:pilot --journal postgresql://headwater@db/runs
   headwater worker harbour:pilot tides:team --queue default --queue night
   headwater worker harbour:pilot --concurrency 20 --grace 60
+  headwater worker harbour:pilot --engine temporal://temporal:7233/agents
 
 A worker leaves the runs of agents that it was not given to others. Runs are put
 into a queue with agent.start(task, queue="night")."""
@@ -44,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """See `Command`."""
     parser.add_argument("members", nargs="+", metavar="MODULE:NAME", help="an agent or workflow, or a function of one")
     add_journal(parser)
+    add_engine(parser)
     parser.add_argument(
         "--queue",
         metavar="NAME",
@@ -84,10 +87,10 @@ def execute(asked: argparse.Namespace) -> int:
 
     from headwater.cli.listening import begin_logging
     from headwater.cli.named import load_agent
-    from headwater.durable.worker import check_queue
+    from headwater.journal.engines.opening import check_engine
 
     url = journal_of(asked, "postgresql://user@host/database")
-    check_queue(url)
+    check_engine(url, asked.engine)
     members: list[Any] = [load_agent(place, "worker") for place in asked.members]
     begin_logging("headwater.journal")
     asyncio.run(_work(url, members, asked))
@@ -125,6 +128,7 @@ async def _work(url: str, members: Sequence[Drivable], asked: argparse.Namespace
     left = await work(
         url,
         members,
+        engine=asked.engine,
         queues=queues,
         concurrency=asked.concurrency,
         grace=asked.grace,

@@ -35,7 +35,9 @@ from headwater.durable.members import Members
 from headwater.durable.queue import Queue
 from headwater.durable.station import Station
 from headwater.durable.tidying import keep_tidy
-from headwater.errors import HeadwaterError, JournalUnavailable
+from headwater.errors import ConfigurationError, HeadwaterError, JournalUnavailable
+from headwater.journal.addresses import shown
+from headwater.journal.engines.opening import check_engine
 from headwater.journal.opening import check_url, open_journal
 from headwater.journal.run_log import Request, RunInfo, RunLog, Worker
 from headwater.readers.kept_loop import blocks_here
@@ -111,10 +113,19 @@ class Home:
         """Returns the store that is open on the running loop."""
         return await self.station.log()
 
-    def use_queue(self) -> None:
-        """Submits runs to the journal's queue from now on, so that a worker drives them; `headwater worker`."""
+    def use_engine(self, engine: str | None = None) -> None:
+        """Submits runs to that engine from now on, or to the journal's own queue, so that a worker drives them.
+
+        Raises ConfigurationError if this process submits them to another one, or if it cannot be used.
+        """
+        check_engine(self.url, engine)
         if self._queue is None:
-            self._queue = Queue(self.url, loop=self.stay_alive, now=lambda: self._station_here().now())
+            self._queue = Queue(self.url, engine, loop=self.stay_alive, now=lambda: self._station_here().now())
+        elif self._queue.engine != engine:
+            raise ConfigurationError(
+                f"Runs of {shown(self.url)} are submitted to another engine in this process already.",
+                hint="Name the same engine for each server and worker of one journal.",
+            )
 
     def submit(
         self,
@@ -128,11 +139,11 @@ class Home:
     ) -> None:
         """Drives a run of that agent in this process: on the loop `on`, or as the module says. Call it from any thread.
 
-        With `use_queue` the run is submitted to that queue instead. Returns at once. A run that cannot be passed on
+        With `use_engine` the run is submitted there instead. Returns at once. A run that cannot be passed on
         stays in the journal, where it is found again.
         """
         if self._queue is not None:
-            self._queue.put(run, queue=queue, not_before=not_before, priority=priority)
+            self._queue.put(run, queue=queue, agent=agent, not_before=not_before, priority=priority)
             return
         station = self._station_for(run, on or self.members.loop(agent))
         if station.loop is running_loop():

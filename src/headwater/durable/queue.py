@@ -1,6 +1,6 @@
-"""Submits this process's runs to the queue of a journal, from which workers on any machine take them.
+"""Submits this process's runs to the engine of a journal, from which workers on any machine take them.
 
-Owns the connection to the queue, on the journal's thread. What cannot be submitted stays in the journal, where the
+Owns the connection to the engine, on the journal's thread. What cannot be submitted stays in the journal, where the
 search for due runs finds it.
 """
 
@@ -10,13 +10,12 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from headwater.errors import HeadwaterError
+from headwater.journal.engines.engine import Engine
+from headwater.journal.engines.opening import open_engine
 from headwater.journal.run_log import Due
-
-if TYPE_CHECKING:
-    from headwater.journal.engines.procrastinate import Procrastinate
 
 __all__ = ("Queue",)
 
@@ -24,21 +23,29 @@ _logger = logging.getLogger("headwater.journal")
 
 
 class Queue:
-    """`loop` returns the journal's loop, on which the connection is kept; `now` the store's time."""
+    """`engine` is the engine's address, None means the journal's own queue. `loop` returns the journal's loop, on which
+    the connection is kept; `now` the store's time.
+    """
 
-    def __init__(self, url: str, *, loop: Callable[[], asyncio.AbstractEventLoop], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        url: str,
+        engine: str | None = None,
+        *,
+        loop: Callable[[], asyncio.AbstractEventLoop],
+        now: Callable[[], float],
+    ) -> None:
+        self.engine = engine
         self._url = url
         self._loop = loop
         self._now = now
-        self._opened: Procrastinate | None = None
+        self._opened: Engine | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def _engine(self) -> Procrastinate:
+    def _engine(self) -> Engine:
         if self._opened is None:
-            from headwater.journal.engines.procrastinate import Procrastinate
-
-            self._opened = Procrastinate(self._url, now=self._now)
+            self._opened = open_engine(self._url, self.engine, now=self._now)
         return self._opened
 
     def put(self, run: str, **options: Any) -> None:
@@ -60,8 +67,7 @@ class Queue:
     async def put_due(self, due: Sequence[Due]) -> None:
         """Submits the due runs that do not wait in the queue already; call it on the journal's loop."""
         waiting = await self._engine.waiting([one.run for one in due])
-        left = [one for one in due if one.run not in waiting]
-        await asyncio.gather(*(self._put(one.run, {"queue": one.queue, "priority": one.priority}) for one in left))
+        await asyncio.gather(*(self._put(one.run, _options(one)) for one in due if one.run not in waiting))
 
     async def close(self) -> None:
         """Closes the connection after pending submissions; call it on the journal's loop."""
@@ -69,3 +75,7 @@ class Queue:
             await asyncio.wait(self._tasks)
         if self._opened is not None:
             await self._opened.close()
+
+
+def _options(due: Due) -> dict[str, Any]:
+    return {"queue": due.queue, "agent": due.agent, "priority": due.priority}

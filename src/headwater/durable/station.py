@@ -24,7 +24,7 @@ from headwater.journal.writer import Begin, Writer, Writing
 from headwater.runtime.run import Run
 
 if TYPE_CHECKING:
-    from headwater.journal.engines.procrastinate import Procrastinate
+    from headwater.journal.engines.engine import Engine
 
 __all__ = ("Station",)
 
@@ -150,13 +150,13 @@ class Station:
             self._serving = self.loop.create_task(self.engine.serve(self._drive), name="headwater engine")
         self.engine.put(run, not_before=not_before, priority=priority)
 
-    async def serve(self, queue: Procrastinate, *, queues: Sequence[str], concurrency: int) -> None:
-        """Drives the runs of these queues whose agents are known here, until the queue is drained. The worker is alive
+    async def serve(self, engine: Engine, *, queues: Sequence[str], concurrency: int) -> None:
+        """Drives the runs of these queues whose agents are known here, until the engine is drained. The worker is alive
         from now on.
         """
-        self.engine = queue.here
+        self.engine = engine.here
         await self.claim(await self.log())
-        await queue.serve(self._drive, queues=queues, concurrency=concurrency, agents=self.members)
+        await engine.serve(self._drive, queues=queues, concurrency=concurrency, name=self.worker, agents=self.members)
 
     def has(self, run: str) -> bool:
         """Whether the run is driven here, or is going to be; from any thread."""

@@ -1,4 +1,4 @@
-"""A worker: this process drives the runs of a journal's queues, until it is told to stop.
+"""A worker: this process drives the runs that an engine delivers, until it is told to stop.
 
 Owns the order of starting and stopping. Stopping cancels no run: the active ones have a grace period to end in, the
 rest is abandoned and submitted again, for another worker.
@@ -9,40 +9,27 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from headwater.durable.drive import Drivable
 from headwater.durable.home import home_of
-from headwater.errors import ConfigurationError, JournalUnavailable
-from headwater.journal.addresses import shown
-from headwater.journal.opening import check_url, need
+from headwater.errors import JournalUnavailable
+from headwater.journal.engines.engine import Engine
+from headwater.journal.engines.opening import open_engine
 from headwater.journal.run_log import RunLog
 from headwater.version import __version__
 
-if TYPE_CHECKING:
-    from headwater.journal.engines.procrastinate import Procrastinate
-
-__all__ = ("check_queue", "work")
+__all__ = ("work",)
 
 _logger = logging.getLogger("headwater.journal")
-
-
-def check_queue(url: str) -> None:
-    """Raises ConfigurationError if the journal has no queue for workers."""
-    if check_url(url) != "postgresql":
-        raise ConfigurationError(
-            f"The journal {shown(url)} has no queue: that needs PostgreSQL.",
-            hint="In a file or in memory, the process that starts a run drives it. Write postgresql://user@host/database.",
-        )
-    need(url, "psycopg", "procrastinate")
 
 
 async def work(
     url: str,
     members: Sequence[Drivable],
     *,
+    engine: str | None = None,
     queues: Sequence[str] = ("default",),
     concurrency: int = 100,
     grace: float,
@@ -52,17 +39,15 @@ async def work(
 ) -> int:
     """Drives runs until `stopping` is set, and then for at most `grace` seconds, or until `hurry` is set.
 
+    `engine` is the address of what delivers them; None means the journal's own queue.
     `started` is called with the worker's id. Returns how many runs were passed on. While the journal does not answer,
     none are: others find them once this worker has no heartbeat. Raises ConfigurationError,
-    JournalMismatch, and JournalUnavailable if the journal does not answer at the start.
+    JournalMismatch, and JournalUnavailable if the journal or the engine does not answer at the start.
     """
-    from headwater.journal.engines.procrastinate import Procrastinate
-
-    check_queue(url)
     home = home_of(url)
     for member in members:
         home.members.add(member)
-    home.use_queue()
+    home.use_engine(engine)
     station = home.station
     log = await station.log()
     about = {
@@ -72,7 +57,7 @@ async def work(
         "concurrency": str(concurrency),
     }
     station.about = msgspec.structs.replace(station.about, about=about)
-    queue = Procrastinate(url, now=station.now)
+    queue = open_engine(url, engine, now=station.now)
     serving = asyncio.ensure_future(station.serve(queue, queues=queues, concurrency=concurrency))
     told = asyncio.ensure_future(stopping.wait())
     try:
@@ -96,16 +81,16 @@ async def work(
         await queue.close()
 
 
-async def _passed_on(log: RunLog, queue: Procrastinate, worker: str) -> int:
+async def _passed_on(log: RunLog, queue: Engine, worker: str) -> int:
     """Submits what the worker has not ended, for others. Returns how many runs. Raises JournalUnavailable."""
     left = await log.runs(states=("running",), owner=worker, limit=1000)
     await log.forget(worker)
     for run in left:
-        await queue.submit(run.run, queue=run.request.queue, priority=run.request.priority)
+        await queue.submit(run.run, queue=run.request.queue, agent=run.request.agent, priority=run.request.priority)
     return len(left)
 
 
-async def _drained(queue: Procrastinate, grace: float, hurry: asyncio.Event) -> None:
+async def _drained(queue: Engine, grace: float, hurry: asyncio.Event) -> None:
     draining, hurried = asyncio.ensure_future(queue.drain(grace)), asyncio.ensure_future(hurry.wait())
     await asyncio.wait([draining, hurried], return_when=asyncio.FIRST_COMPLETED)
     if not draining.done():

@@ -27,6 +27,8 @@ _POSTGRES: Final = re.compile(
 )
 """A URL as libpq reads it: a slash or an at sign in a password has to be written as %2F or %40."""
 
+_TEMPORAL: Final = re.compile(r"temporal://(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?(?:/[\w.-]*)?")
+
 _HARMLESS: Final = re.compile(
     r"(application_name|connect_timeout|dbname|host|hostaddr|port|sslmode|target_session_attrs|user)=[^@\s]*"
 )
@@ -44,8 +46,8 @@ def is_postgres_url(url: str) -> bool:
 def shown(address: str) -> str:
     """The address without anything that may be secret.
 
-    A file is shown completely. A PostgreSQL URL is shown with its user, hosts, database and harmless parameters, any
-    other URL with its scheme and host.
+    A file is shown completely, and so is a Temporal server with its namespace. A PostgreSQL URL is shown with its user,
+    hosts, database and harmless parameters, any other URL with its scheme and host.
     """
     if (found := _POSTGRES.fullmatch(address)) is not None:
         user = "" if found["user"] is None else f"{found['user']}{':***' if found['password'] else ''}@"
@@ -55,7 +57,7 @@ def shown(address: str) -> str:
     scheme = _SCHEME.match(address)
     if scheme is None:  # the name of a file, or parameters of a database
         return HIDDEN if "=" in address or "@" in address else address
-    if address.startswith("sqlite:///"):
+    if address.startswith("sqlite:///") or _TEMPORAL.fullmatch(address) is not None:
         return address
     if scheme[0] in ("sqlite:", "memory:"):
         return f"{scheme[0]}{HIDDEN}" if "=" in address or "@" in address else address

@@ -155,6 +155,31 @@ def test_whoever_cancels_serve_leaves_nothing_behind() -> None:
     run_virtual(main())
 
 
+def test_who_passes_a_run_through_learns_whether_it_was_driven() -> None:
+    async def main() -> None:
+        engine, drives = InProcess(), Drives()
+        serving = asyncio.ensure_future(engine.serve(drives, concurrency=1))
+        twice, waits = [asyncio.ensure_future(engine.through(run)) for run in ("a", "b")]
+        await asyncio.sleep(0.5)
+        await engine.submit("a")  # once more: it is through after that
+        leaves = asyncio.ensure_future(engine.through("a"))
+        await asyncio.sleep(0.1)
+        leaves.cancel()
+        await asyncio.sleep(0.6)
+        assert drives.begun == ["a", "b"]
+        assert not twice.done()
+        await asyncio.sleep(1.2)
+        assert drives.begun == ["a", "b", "a"]
+        late = asyncio.ensure_future(engine.through("c"))
+        await asyncio.sleep(0.1)
+        await engine.drain(60.0)
+        await serving
+        assert [await one for one in (twice, waits, late)] == [True, True, False]
+        assert await engine.through("d") is False
+
+    run_virtual(main())
+
+
 def test_runs_that_wait_for_runs_that_they_submitted_do_not_hold_every_slot() -> None:
     ended: list[str] = []
 

@@ -16,8 +16,13 @@ from headwater.journal.engines.executor import Executor
 from headwater.journal.engines.in_process import InProcess
 from headwater.journal.opening import upgrade
 from tests.support.postgres import running_postgres
+from tests.support.temporal import running_temporal
 
 __all__ = ("GROUNDS", "Delivery", "Ground", "delivering")
+
+
+LEASE: Final = 1.0
+"""Seconds after which Temporal counts a killed process as dead: a tenth of what it is for workers."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +59,17 @@ def _procrastinate(url: str) -> Executor:
     return Procrastinate(url)
 
 
+def _temporal(_: str) -> Executor:
+    from headwater.journal.engines.temporal import Temporal
+
+    return Temporal(running_temporal(), lease=LEASE)
+
+
 GROUNDS: Final = {
     "sqlite": Ground("SQLite", _file, _in_process),
     "postgresql": Ground("PostgreSQL", _database, _in_process),
     "procrastinate": Ground("PostgreSQL, procrastinate", _database, _procrastinate),
+    "temporal": Ground("PostgreSQL, Temporal", _database, _temporal),
 }
 
 

@@ -17,9 +17,15 @@ class Executor(Protocol):
     """Calls `drive` at least once for each submitted run, in a live worker."""
 
     async def submit(
-        self, run: str, *, queue: str = "default", not_before: float | None = None, priority: int = 0
+        self,
+        run: str,
+        *,
+        queue: str = "default",
+        agent: str = "",
+        not_before: float | None = None,
+        priority: int = 0,
     ) -> None:
-        """Submits a run. Submitting it again is harmless.
+        """Submits a run of that agent. Submitting it again is harmless.
 
         A run that is submitted while it is driven is driven once more afterwards, so that no wake-up is lost.
         `not_before` is in Unix seconds; of two runs that wait, the one with the higher priority goes first.

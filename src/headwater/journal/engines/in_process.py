@@ -35,6 +35,8 @@ class InProcess(Executor):
         """What was submitted while it was driven: queue and priority."""
         self._later: dict[str, asyncio.TimerHandle] = {}
         self._driven: dict[str, asyncio.Task[None]] = {}
+        self._left: dict[str, asyncio.Future[bool]] = {}
+        """For `through`: whether a run was driven, once it is no more here."""
         self._order = itertools.count()
         self._aside = 0
         """How many of the driven runs wait for other runs."""
@@ -53,12 +55,23 @@ class InProcess(Executor):
         return frozenset(self._driven)
 
     @property
+    def aside(self) -> int:
+        """The number of driven runs that wait for other runs."""
+        return self._aside
+
+    @property
     def busy(self) -> int:
         """The number of runs that are driven and wait for no other run, or are about to be driven."""
         return len(self._driven) - self._aside + len(self._queued)
 
     async def submit(
-        self, run: str, *, queue: str = "default", not_before: float | None = None, priority: int = 0
+        self,
+        run: str,
+        *,
+        queue: str = "default",
+        agent: str = "",
+        not_before: float | None = None,
+        priority: int = 0,
     ) -> None:
         """See Executor."""
         self.put(run, queue=queue, not_before=not_before, priority=priority)
@@ -72,6 +85,21 @@ class InProcess(Executor):
             self._later[run] = loop.call_later(delay, self._put, run, queue, priority)
             return
         self._put(run, queue, priority)
+
+    async def through(self, run: str, *, priority: int = 0) -> bool:
+        """Submits the run, and returns once it is no more here: whether it was driven, which ends with `drain`.
+
+        Whoever stops waiting for it changes nothing.
+        """
+        if self._draining:
+            return False
+        self.put(run, priority=priority)
+        left = self._left.setdefault(run, asyncio.get_running_loop().create_future())
+        return await asyncio.shield(left)
+
+    def _leave(self, run: str, driven: bool) -> None:
+        if (left := self._left.pop(run, None)) is not None:
+            left.set_result(driven)
 
     def _put(self, run: str, queue: str, priority: int) -> None:
         self._later.pop(run, None)
@@ -118,8 +146,10 @@ class InProcess(Executor):
         del self._driven[run]
         self._news.set()
         self.freed.set()
-        if (again := self._again.pop(run, None)) is not None:
+        if (again := self._again.pop(run, None)) is not None and not self._draining:
             self._put(run, *again)
+        else:
+            self._leave(run, driven=True)
 
     def _stepped(self, change: int) -> None:
         self._aside += change
@@ -133,13 +163,20 @@ class InProcess(Executor):
 
     async def drain(self, seconds: float) -> None:
         """See Executor."""
-        self._draining = True
-        self._news.set()
+        self._begin_no_more()
         if self._driven:
             await asyncio.wait([*self._driven.values()], timeout=seconds)
         await self._stop()
 
+    def _begin_no_more(self) -> None:
+        self._draining = True
+        self._news.set()
+        for run in [*self._left]:
+            if run not in self._driven:
+                self._leave(run, driven=False)
+
     async def _stop(self) -> None:
+        self._begin_no_more()
         for timer in self._later.values():
             timer.cancel()
         self._later.clear()

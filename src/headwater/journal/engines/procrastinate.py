@@ -23,7 +23,8 @@ import psycopg
 from procrastinate.manager import get_channel_for_queues
 
 from headwater.errors import HeadwaterError
-from headwater.journal.engines.executor import Drive, Executor
+from headwater.journal.engines.engine import Engine
+from headwater.journal.engines.executor import Drive
 from headwater.journal.engines.in_process import InProcess
 from headwater.journal.engines.queue_tables import SCHEMA, SESSION, check_queue_version, queue_session, set_up_queue
 from headwater.journal.grouping import Grouped
@@ -45,7 +46,7 @@ AT_ONCE: Final = 8
 _logger = logging.getLogger("headwater.journal")
 
 
-class Procrastinate(Executor):
+class Procrastinate(Engine):
     """Opens the queue of the journal with that URL on first use. `now` is the clock of `not_before`, the store's."""
 
     def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
@@ -64,7 +65,13 @@ class Procrastinate(Executor):
     # --- submitting
 
     async def submit(
-        self, run: str, *, queue: str = "default", not_before: float | None = None, priority: int = 0
+        self,
+        run: str,
+        *,
+        queue: str = "default",
+        agent: str = "",
+        not_before: float | None = None,
+        priority: int = 0,
     ) -> None:
         """See Executor. Raises JournalUnavailable, and JournalMismatch if another version has set up the queue."""
         later = not_before is not None and not_before > self._now()
@@ -75,7 +82,7 @@ class Procrastinate(Executor):
         return await self._connection.do(lambda db: _defer(db, jobs))
 
     async def waiting(self, runs: Sequence[str]) -> set[str]:
-        """Returns those of the runs that wait in the queue now, not for their time. Raises like `submit`."""
+        """See Engine. Raises like `submit`."""
         if not runs:
             return set()
         await self._check()
@@ -105,10 +112,7 @@ class Procrastinate(Executor):
         name: str = "",
         agents: Iterable[str] | None = None,
     ) -> None:
-        """See Executor. While the queue does not answer, it tries again; driven runs continue.
-
-        With `agents`, the names of those that this process knows by now, runs of others stay in the queue.
-        """
+        """See Engine. While the queue does not answer, it tries again; driven runs continue."""
         await self._check()
         loop = asyncio.get_running_loop()
         others = [
@@ -175,7 +179,7 @@ class Procrastinate(Executor):
         await self.here.drain(seconds)
 
     async def close(self) -> None:
-        """Closes the connection to the queue."""
+        """See Engine."""
         await self._submits.settle()
         await self._connection.close()
 

@@ -64,8 +64,9 @@ class Site:
         limits: Limits | None = None,
         guard: Guard | None = None,
         journal: str | None = None,
+        engine: str | None = None,
     ) -> None:
-        self.manager = Manager(members, limits=limits, journal=journal)
+        self.manager = Manager(members, limits=limits, journal=journal, engine=engine)
         self.on_disconnect = checked_on_disconnect(on_disconnect)
         self.guard = guard or Guard()
         self._owner = owner

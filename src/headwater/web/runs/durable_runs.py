@@ -1,6 +1,6 @@
 """The runs of a server under a journal: stored when they start, and found by id on any server of the same journal.
 
-With a journal in PostgreSQL they are submitted to its queue, and workers drive them; with any other, this process does.
+With a journal in PostgreSQL or an engine they are submitted to it, and workers drive them; else this process does.
 The caller's name is stored as the label `owner`. Owns what is stored of a request; the manager owns limits and readers.
 """
 
@@ -59,13 +59,10 @@ class Submitted(Followed):
 class DurableRuns:
     """The journal of a server with these members. Raises ConfigurationError if it cannot be used."""
 
-    def __init__(self, url: str, members: Iterable[Any]) -> None:
+    def __init__(self, url: str, members: Iterable[Any], *, engine: str | None = None) -> None:
         self.home = home_of(url)
-        if check_url(url) == "postgresql":
-            from headwater.durable.worker import check_queue
-
-            check_queue(url)
-            self.home.use_queue()
+        if engine is not None or check_url(url) == "postgresql":
+            self.home.use_engine(engine)
         for member in members:
             self.home.members.add(member)
 

@@ -52,7 +52,12 @@ class Manager:
     """
 
     def __init__(
-        self, members: Iterable[Runnable], *, limits: Limits | None = None, journal: str | None = None
+        self,
+        members: Iterable[Runnable],
+        *,
+        limits: Limits | None = None,
+        journal: str | None = None,
+        engine: str | None = None,
     ) -> None:
         self.members = checked_members(members)
         self.limits = limits or Limits()
@@ -61,7 +66,7 @@ class Manager:
         if journal is not None:
             from headwater.web.runs.durable_runs import DurableRuns
 
-            self.durable = DurableRuns(journal, self.members.values())
+            self.durable = DurableRuns(journal, self.members.values(), engine=engine)
         self.draining = False
         """Whether the server is shutting down and starts no new runs."""
         self.stopped = asyncio.Event()
