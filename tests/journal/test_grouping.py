@@ -64,7 +64,7 @@ def test_a_failure_is_that_of_the_calls_that_were_made_together() -> None:
     asyncio.run(main())
 
 
-def test_what_the_store_refuses_does_not_keep_its_neighbours_out() -> None:
+def test_what_the_store_refuses_does_not_keep_its_neighbors_out() -> None:
     async def main() -> None:
         async def doubled(numbers: Sequence[int]) -> list[int]:
             if -1 in numbers:
