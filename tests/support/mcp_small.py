@@ -1,9 +1,9 @@
 """A small MCP server of the handshake revisions, of the standard library alone, that can misbehave in many ways.
 
 `python mcp_small.py [WAY…]`, with a way of: `deaf` (never answers), `stays` (does not leave when its input closes),
-`endless` (its list of tools has no end),
-`broken` (one of its tools is none). Tools misbehave when they are called. What it sees is written to the file that
-`HEADWATER_TEST_SAW` names, a word a line.
+`endless` (its list of tools has no end), `broken` (one of its tools is none), `meta` (a tool tells what came beside its
+arguments). Tools misbehave when they are called. What it sees is written to the file that `HEADWATER_TEST_SAW` names, a
+word a line.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def tools(cursor: str | None) -> dict[str, Any]:
         for name in ("echo", "pid", "hang", "die", "garbage", "lie", "ask", "change", "refuse")
     ]
     listed.append({"name": "die_once", "inputSchema": OBJECT, "annotations": {"idempotentHint": True}})
+    if "meta" in WAYS:
+        listed.append({"name": "meta", "inputSchema": OBJECT})
     if "broken" in WAYS:
         listed.append({"name": "broken", "inputSchema": {"type": "array"}})
     listed[5]["outputSchema"] = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
@@ -103,8 +105,9 @@ def answer(message: dict[str, Any]) -> None:
         send({"id": identity, "result": tools(params.get("cursor"))})
     elif method == "tools/call":
         try:
-            token = (params.get("_meta") or {}).get("progressToken")
-            result = called(identity, params["name"], params.get("arguments") or {}, token)
+            meta = params.get("_meta") or {}
+            arguments = meta if params["name"] == "meta" else params.get("arguments") or {}
+            result = called(identity, params["name"], arguments, meta.get("progressToken"))
         except ValueError:
             send({"id": identity, "error": {"code": -32000, "message": "out of order"}})
         else:

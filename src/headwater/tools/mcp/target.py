@@ -157,6 +157,15 @@ class Target:
 
     def _http(self, refused: list[int]) -> httpx2.AsyncClient:
         import httpx2
+        from opentelemetry.propagate import inject
+
+        at = httpx2.URL(self.url)
+
+        async def trace(request: httpx2.Request) -> None:
+            # The trace context of the message that it carries, whose sender's context this runs in. Nobody else's
+            # server gets it, such as one for signing in.
+            if (request.url.scheme, request.url.host, request.url.port) == (at.scheme, at.host, at.port):
+                inject(request.headers)
 
         async def look(response: httpx2.Response) -> None:
             # Requests for signing in go to other addresses.
@@ -172,7 +181,7 @@ class Target:
             headers=dict(self.headers),
             auth=auth,
             timeout=httpx2.Timeout(HTTP_SECONDS, read=None),
-            event_hooks={"response": [look]},
+            event_hooks={"request": [trace], "response": [look]},
         )
 
     def _words(self, error: BaseException) -> str:
