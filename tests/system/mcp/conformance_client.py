@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 from headwater import MCP, Agent, Timeouts
 from headwater.events import InputAsked
@@ -50,6 +51,8 @@ def auth_for(scenario: str, context: dict[str, Any], url: str) -> Any:
             client_id=context["client_id"],
             assertion_provider=signed.create_assertion_provider(),
         )
+    if scenario == "auth/cross-app-access-complete-flow":
+        return _across_apps(url, context)
     if scenario == "auth/basic-cimd":
         return _provider(url, context, document="https://conformance-test.local/client-metadata.json")
     return _provider(url, context) if context.get("client_id") else "oauth"
@@ -79,6 +82,40 @@ def _provider(url: str, context: dict[str, Any], document: str | None = None) ->
         redirect_handler=sign_in.open,
         callback_handler=sign_in.code,
         client_metadata_url=document,
+    )
+
+
+def _across_apps(url: str, context: dict[str, Any]) -> Any:
+    """The SDK's provider for an enterprise's own sign-in (SEP-990), whose grant a program gets where it signs in."""
+    import httpx
+    from mcp.client.auth.extensions.identity_assertion import IdentityAssertionOAuthProvider
+
+    async def grant(audience: str, resource: str) -> str:
+        asked = {
+            "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
+            "requested_token_type": "urn:ietf:params:oauth:token-type:id-jag",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
+            "subject_token": context["idp_id_token"],
+            "client_id": context["idp_client_id"],
+            "audience": audience,
+            "resource": resource,
+        }
+        async with httpx.AsyncClient(trust_env=False) as http:
+            answer = await http.post(context["idp_token_endpoint"], data=asked)
+        return str(answer.raise_for_status().json()["access_token"])
+
+    # A program is told the issuer by those who run it; the suite tells it only here.
+    parts = urlsplit(url)
+    described = f"{parts.scheme}://{parts.netloc}/.well-known/oauth-protected-resource{parts.path}"
+    issuer = httpx.get(described, trust_env=False).raise_for_status().json()["authorization_servers"][0]
+    return IdentityAssertionOAuthProvider(
+        server_url=url,
+        storage=_Memory(),
+        client_id=context["client_id"],
+        client_secret=context["client_secret"],
+        issuer=issuer,
+        assertion_provider=grant,
+        token_endpoint_auth_method="client_secret_basic",
     )
 
 
