@@ -31,22 +31,22 @@ CALLS = [
 ]
 
 
-@asynccontextmanager
-async def target(program: str, way: str) -> AsyncIterator[Any]:
-    if way == "stdio":
-        yield ["node", program, way]
-        return
+def free_port() -> int:
+    """A port that nothing listens at."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return int(free.getsockname()[1])
+
+
+@asynccontextmanager
+async def listening(command: list[str], port: int, env: dict[str, str]) -> AsyncIterator[None]:
+    """The server of a command, from when it listens at the port."""
     process = subprocess.Popen(  # noqa: ASYNC220
-        ["node", program, way],
-        env={**os.environ, "PORT": str(port)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         while True:
+            assert process.poll() is None, f"it has ended: {command}"
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
             except OSError:
@@ -54,10 +54,20 @@ async def target(program: str, way: str) -> AsyncIterator[Any]:
             else:
                 writer.close()
                 break
-        yield f"http://127.0.0.1:{port}/{'sse' if way == 'sse' else 'mcp'}"
+        yield
     finally:
         process.kill()
         process.wait()
+
+
+@asynccontextmanager
+async def target(program: str, way: str) -> AsyncIterator[Any]:
+    if way == "stdio":
+        yield ["node", program, way]
+        return
+    port = free_port()
+    async with listening(["node", program, way], port, {"PORT": str(port)}):
+        yield f"http://127.0.0.1:{port}/{'sse' if way == 'sse' else 'mcp'}"
 
 
 async def check(place: Any) -> None:
