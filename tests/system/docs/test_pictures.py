@@ -1,7 +1,7 @@
-"""The pictures of terminals in docs/ show what is shown today.
+"""The pictures of terminals and of a run's spans in docs/ show what is shown today.
 
-Screens that are drawn in virtual time must be the same to the byte. A film's moments are the clock's, so of those the
-words must be today's.
+What is drawn in virtual time must be the same to the byte. A film's moments are the clock's, so of those the words must
+be today's.
 """
 
 from __future__ import annotations
@@ -71,6 +71,12 @@ def test_a_picture_shows_the_colors_behind_letters(plain_environment: None) -> N
     assert f'<path class="c272822" d="M{LEFT:.1f} {TOP + ROW}{wide}"/>' in drawn
     assert ".c272822{fill:#272822}" in drawn
     assert drawn.count("</text>") == 3, "the title, a and code: nothing is written where there are no letters"
+
+
+def test_the_waterfall_of_spans_is_current(plain_environment: None) -> None:
+    script = runpy.run_path(str(SCRIPTS / "telemetry_pictures.py"))
+    drawn = script["waterfall"](script["spans"]())
+    assert drawn == (ASSETS / "telemetry-spans.svg").read_text("utf-8"), "run python scripts/telemetry_pictures.py"
 
 
 def texts(picture: Path) -> str:

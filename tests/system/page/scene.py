@@ -15,6 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, ToolContext, tool
+from headwater.backends.jitter import seed
 from headwater.backends.offline import Call, Fail, Item, OfflineModel, Think, Wait
 from headwater.events import Event
 from headwater.testing import run_virtual
@@ -206,5 +207,6 @@ def log_of(workflow: Any, task: str) -> tuple[Event, ...]:
                 break
         return log
 
+    seed(0)  # the wait before the next attempt
     log, _ = run_virtual(main())
     return tuple(log)
