@@ -85,6 +85,7 @@ def test_a_run_plays_from_its_beginning(chromium: Browser, tmp_path: Path) -> No
     page.click("[aria-label='Play (Space)']")
     page.until("Number(document.querySelector('.track').ariaValueNow) > 5")
     page.click("[aria-label='Pause (Space)']")
+    page.until("document.querySelector(`[aria-label='Play (Space)']`) !== null")  # it stands, and shows where
     stood = page.until("document.querySelector('.track').ariaValueNow")
     page.run("new Promise((later) => setTimeout(later, 120))")
     assert page.run("document.querySelector('.track').ariaValueNow") == stood
