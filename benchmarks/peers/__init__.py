@@ -81,13 +81,13 @@ def measure(lab: Lab, *, quick: bool = False) -> list[Table]:
             (
                 f"**{client}**" if client == OURS else client,
                 _version(client),
-                f"{median(tokens[client]):.3g}",
+                _figure(median(tokens[client])),
                 _shown(ratio),
                 f"{median(firsts[client]) * 1e3:.2f}",
                 _shown(_ratio(firsts, client)),
                 f"{median(cold):.2f}" if cold else "",
                 _shown(_ratio(colds, client)) if cold else "",
-                f"{idle[client] / 1e3:.0f}",
+                f"{idle[client] / 1e3:.0f}" if idle[client] >= 500 else "",
             )
         )
     columns = (
@@ -154,6 +154,11 @@ def _cold(lab: Lab, clients: list[str], rounds: int) -> Costs:
                 if turn >= 0:
                     took[client].append(float(done.stdout.splitlines()[-1]) - begun)
     return took
+
+
+def _figure(number: float) -> str:
+    """Three digits, without an exponent."""
+    return f"{float(f'{number:.3g}'):,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 README = ("library", "µs of CPU a token", "÷ headwater", "first token, ms", "first token of a process, s")

@@ -18,7 +18,7 @@ from headwater.version import __version__
 from tests.support.paths import ROOT
 
 PROJECT: Final = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS: Final = {"cli", "cost", "mcp", "otel", "postgres", "uvloop", "web"}
+EXTRAS: Final = {"cli", "cost", "mcp", "otel", "postgres", "temporal", "uvloop", "web"}
 _FENCED: Final = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _TARGET: Final = re.compile(r"\]\(([^)]+)\)")
 
