@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -306,3 +307,28 @@ def test_workers_without_a_heartbeat_for_a_day_are_removed(tmp_path: Path) -> No
         await log.close()
 
     asyncio.run(main())
+
+
+def test_a_new_file_is_opened_by_many_at_once(tmp_path: Path) -> None:
+    failed: list[BaseException] = []
+
+    def open_it(path: str, together: threading.Barrier) -> None:
+        together.wait()
+        try:
+            asyncio.run(_opened_and_closed(path))
+        except Exception as error:
+            failed.append(error)
+
+    for number in range(20):
+        together = threading.Barrier(4)
+        path = str(tmp_path / f"{number}.db")
+        threads = [threading.Thread(target=open_it, args=(path, together)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []
+
+
+async def _opened_and_closed(path: str) -> None:
+    await (await SqliteLog.open(path)).close()

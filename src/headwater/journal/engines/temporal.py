@@ -18,6 +18,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -275,9 +276,13 @@ class Temporal(Engine):
         self._client = None
 
 
-@functools.cache
 def _runtime() -> Runtime:
     """What the clients of this process share. Temporal's own would write its warnings to standard output."""
+    return _runtime_of(os.getpid())  # a forked process cannot use its parent's
+
+
+@functools.cache
+def _runtime_of(process: int) -> Runtime:
     warnings = TelemetryFilter(core_level="WARN", other_level="ERROR")
     logs = LoggingConfig(filter=warnings, forwarding=LogForwardingConfig(logger=_logger))
     return Runtime(telemetry=TelemetryConfig(logging=logs))

@@ -59,7 +59,7 @@ def _connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
     db = sqlite3.connect(path, timeout=BUSY, isolation_level=None, check_same_thread=False, cached_statements=256)
     try:
         db.execute("pragma auto_vacuum = incremental")  # has an effect only on a new file
-        db.execute("pragma journal_mode = wal")
+        _write_ahead(db)
         db.execute("pragma synchronous = normal")
         if query_only:
             db.execute("pragma query_only = on")
@@ -67,6 +67,19 @@ def _connect(path: str, *, query_only: bool = False) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _write_ahead(db: sqlite3.Connection) -> None:
+    """Has the file use a write-ahead log. While someone else makes a new file do so, SQLite refuses without waiting."""
+    until = time.monotonic() + BUSY
+    while True:
+        try:
+            db.execute("pragma journal_mode = wal")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+        time.sleep(0.005)
 
 
 def _prepared(path: str, url: str, *, upgrade: bool) -> int:
