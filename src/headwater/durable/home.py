@@ -226,19 +226,18 @@ class Home:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
-        own = self._stations.get(asyncio.get_running_loop())
-        await _last(self._leave(own))
-        if self._queue is not None:
-            await _last(self._queue.close())
-        if own is not None:
-            await _last(own.close())  # after its active calls, which the end of the loop would break off
-
-    async def _leave(self, own: Station | None) -> None:
-        """Deletes the rows of this process, so that others take over its runs at once."""
-        for station in [*self._stations.values()]:
-            # A store cannot be opened while the interpreter ends. Without it, others notice that no heartbeat comes.
-            if own is not None and own.opened is not None and station.claims and not station.closed:
-                await own.opened.forget(station.worker)
+        with contextlib.suppress(HeadwaterError, TimeoutError):
+            async with asyncio.timeout(LAST_SECONDS):
+                if self._queue is not None:
+                    await self._queue.close()
+                if (own := self._stations.get(asyncio.get_running_loop())) is None:
+                    return
+                for station in [*self._stations.values()]:
+                    # A store cannot be opened while the interpreter ends. Without it, others notice that no
+                    # heartbeat comes.
+                    if station.claims and not station.closed and own.opened is not None:
+                        await own.opened.forget(station.worker)
+                await own.close()  # after its active calls, which the end of the loop would break off
 
     def _runs_loop(self) -> asyncio.AbstractEventLoop:
         """Returns the loop of the second thread, which is started on first use."""
@@ -303,13 +302,6 @@ class Home:
                 return
             for due in found:
                 self.submit(due.run, due.agent, priority=due.priority)
-
-
-async def _last(step: Awaitable[None]) -> None:
-    """A step of the end, which the next one does not depend on: the store may not answer any more."""
-    with contextlib.suppress(HeadwaterError, TimeoutError):
-        async with asyncio.timeout(LAST_SECONDS):
-            await step
 
 
 async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
