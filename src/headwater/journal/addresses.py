@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from headwater.providers.redaction import HIDDEN, scrubbed
 
-__all__ = ("is_postgres_url", "shown", "without_address")
+__all__ = ("TEMPORAL", "is_postgres_url", "shown", "without_address")
 
 _HOST: Final = r"(?:[\w.%-]*|\[[\da-fA-F:.%]+\])(?::\d*)?"
 _POSTGRES: Final = re.compile(
@@ -27,7 +27,10 @@ _POSTGRES: Final = re.compile(
 )
 """A URL as libpq reads it: a slash or an at sign in a password has to be written as %2F or %40."""
 
-_TEMPORAL: Final = re.compile(r"temporal://(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?(?:/[\w.-]*)?")
+TEMPORAL: Final = re.compile(
+    r"temporal://(?P<host>[\w.-]+|\[[\da-fA-F:.]+\])(?::(?P<port>\d+))?(?:/(?P<name>[\w.-]+)?)?"
+)
+"""A URL of a Temporal server, which has no place for secrets."""
 
 _HARMLESS: Final = re.compile(
     r"(application_name|connect_timeout|dbname|host|hostaddr|port|sslmode|target_session_attrs|user)=[^@\s]*"
@@ -57,7 +60,7 @@ def shown(address: str) -> str:
     scheme = _SCHEME.match(address)
     if scheme is None:  # the name of a file, or parameters of a database
         return HIDDEN if "=" in address or "@" in address else address
-    if address.startswith("sqlite:///") or _TEMPORAL.fullmatch(address) is not None:
+    if address.startswith("sqlite:///") or TEMPORAL.fullmatch(address) is not None:
         return address
     if scheme[0] in ("sqlite:", "memory:"):
         return f"{scheme[0]}{HIDDEN}" if "=" in address or "@" in address else address

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from headwater.errors import ConfigurationError
-from headwater.journal.addresses import shown
+from headwater.journal.addresses import TEMPORAL, shown
 from headwater.journal.engines.executor import Drive, Executor
 from headwater.journal.engines.in_process import InProcess
 
 __all__ = ("Engine", "TemporalAddress", "temporal_address")
-
-_TEMPORAL: Final = re.compile(
-    r"temporal://(?P<host>[\w.-]+|\[[\da-fA-F:.]+\])(?::(?P<port>\d+))?(?:/(?P<name>[\w.-]+)?)?"
-)
 
 
 class Engine(Executor, Protocol):
@@ -50,7 +45,7 @@ class TemporalAddress(NamedTuple):
 
 def temporal_address(engine: str) -> TemporalAddress:
     """Returns what the URL names. Raises ConfigurationError."""
-    found = _TEMPORAL.fullmatch(engine)
+    found = TEMPORAL.fullmatch(engine)
     if found is None:
         raise ConfigurationError(
             f"The engine {shown(engine)} is not the URL of one.",
