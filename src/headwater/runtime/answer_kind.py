@@ -44,8 +44,10 @@ def judged(output: Output | None, fold: Fold, cut_for: str) -> tuple[Any, str]:
 
     It calls the user's validators, so nothing may be locked. Raises OutputInvalid if it is known to be unfinished.
     """
-    if output is None or cut_for:
-        return UNSET, cut_for if output is not None else ""
+    if output is None:
+        return UNSET, ""
+    if cut_for:
+        return UNSET, cut_for
     if fold.finish_reason in ("length", "content_filter", "refusal"):
         raise OutputInvalid(
             f"The answer is not a valid {output.spec.name}: it ended with {fold.finish_reason!r}.",

@@ -7,7 +7,6 @@ requests to the run; `backends.remote` owns the connection.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Mapping
 from typing import Any, Final, Literal
 
@@ -33,8 +32,6 @@ from headwater.runtime.people import Approver
 from headwater.runtime.sending import Blocking
 
 __all__ = ("Attached",)
-
-_logger = logging.getLogger("headwater.remote")
 
 _MEANS: Final[Mapping[str, Mapping[str, type[HeadwaterError]]]] = {
     "cancel": {},

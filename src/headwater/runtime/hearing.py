@@ -68,8 +68,8 @@ class Hearing(Parent):
                 return False
             if self._ear is None:
                 self._ear = Ear()
-            check = self.job.guards_of("input")
-            self._ear.say(self.id, message, by=by, now=now, key=key, check=bool(check))
+            check = bool(self.job.guards_of("input"))
+            self._ear.say(self.id, message, by=by, now=now, key=key, check=check)
         loop = self._event_loop
         if loop is None or running_loop() is loop:
             self._notice()
