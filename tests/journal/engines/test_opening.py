@@ -19,6 +19,7 @@ from headwater.journal.engines.engine import Engine
 from headwater.journal.engines.executor import aside
 from headwater.journal.engines.opening import check_engine, open_engine
 from headwater.journal.postgres.store import upgrade_postgres
+from tests.journal.engines.drives import Drives
 from tests.journal.postgres.databases import until
 from tests.support.postgres import running_postgres
 from tests.support.temporal import running_temporal
@@ -88,32 +89,6 @@ GROUNDS = {"procrastinate": _procrastinate, "temporal": _temporal}
 @pytest.fixture(params=[pytest.param(name, marks=pytest.mark.xdist_group("postgres")) for name in GROUNDS])
 def ground(request: pytest.FixtureRequest) -> Ground:
     return Ground(GROUNDS[request.param](), f"{os.getpid()}-{next(_places)}")
-
-
-class Drives:
-    """Notes what is driven, by its short name. Runs whose names begin with "long" last until they are cancelled."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.cancelled: list[str] = []
-
-    async def __call__(self, run: str) -> None:
-        run = run.partition("-")[0]
-        self.begun.append(run)
-        if run.startswith("long"):
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                self.cancelled.append(run)
-                raise
-
-    async def has(self, many: int) -> None:
-        """Wait until so many have begun."""
-
-        async def holds() -> bool:
-            return len(self.begun) >= many
-
-        await until(holds)
 
 
 def test_each_run_reaches_one_of_two_workers_and_nothing_is_left(ground: Ground) -> None:

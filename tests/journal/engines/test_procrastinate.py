@@ -15,35 +15,11 @@ from headwater.journal.engines.executor import aside
 from headwater.journal.engines.procrastinate import Procrastinate
 from headwater.journal.postgres.connection import Database, connect
 from headwater.journal.postgres.store import upgrade_postgres
+from tests.journal.engines.drives import Drives
 from tests.journal.postgres.databases import execute, name_of, through_pgbouncer, until
 from tests.support.postgres import running_postgres
 
 pytestmark = pytest.mark.xdist_group("postgres")
-
-
-class Drives:
-    """Notes what is driven. Runs whose names begin with "long" last until they are cancelled."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.cancelled: list[str] = []
-
-    async def __call__(self, run: str) -> None:
-        self.begun.append(run)
-        if run.startswith("long"):
-            try:
-                await asyncio.Event().wait()
-            except asyncio.CancelledError:
-                self.cancelled.append(run)
-                raise
-
-    async def has(self, many: int) -> None:
-        """Wait until so many have begun."""
-
-        async def holds() -> bool:
-            return len(self.begun) >= many
-
-        await until(holds)
 
 
 @contextlib.asynccontextmanager
