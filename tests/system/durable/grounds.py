@@ -59,10 +59,11 @@ def _procrastinate(url: str) -> Executor:
     return Procrastinate(url)
 
 
-def _temporal(_: str) -> Executor:
+def _temporal(url: str) -> Executor:
     from headwater.journal.engines.temporal import Temporal
 
-    return Temporal(running_temporal(), lease=LEASE)
+    # A namespace for each database: runs of two have the same ids, and a killed process leaves some in the server.
+    return Temporal(f"{running_temporal()}/{url.rpartition('/')[2]}", lease=LEASE)
 
 
 GROUNDS: Final = {
