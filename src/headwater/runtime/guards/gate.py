@@ -44,7 +44,7 @@ from headwater.runtime.guards.guard import Guard, On
 from headwater.runtime.guards.json_text import JSONText, spelled_out
 from headwater.runtime.guards.words import without_arguments, words_of
 
-__all__ = ("Gate", "Subject")
+__all__ = ("Gate", "Subject", "changed_range")
 
 SENTENCE_CHARS: Final = 2_000
 """The longest sentence that is held as a whole: code and tables may have no end of one for pages."""
@@ -165,7 +165,7 @@ class Gate:
         if text == subject.text:
             self.passed(subject)
             return []
-        start, end = _changed(subject.text, text)
+        start, end = changed_range(subject.text, text)
         if start < subject.shown:
             return None
         if not subject.final and end == len(subject.text) and end - start < UNDECIDED_CHARS:
@@ -575,7 +575,7 @@ def _say(out: list[Event], step: int, part: int, text: str, *, reasoning: bool) 
     out.append(delta(step=step, part=part, text=text))
 
 
-def _changed(old: str, new: str) -> tuple[int, int]:
+def changed_range(old: str, new: str) -> tuple[int, int]:
     """Returns the range of `old` that differs in `new`."""
     shorter = min(len(old), len(new))
     start = 0

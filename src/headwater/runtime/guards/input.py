@@ -15,8 +15,9 @@ import msgspec
 from headwater.events import Event, GuardTripped
 from headwater.events.messages import AnyPart, Message, Text, ToolCall, ToolResult
 from headwater.runtime.guards.guard import GuardContext, Replace
+from headwater.runtime.guards.parts import judged_parts
 from headwater.runtime.guards.results import guarded_outcome
-from headwater.runtime.guards.verdicts import WITHHELD, blocked, judge
+from headwater.runtime.guards.verdicts import WITHHELD, blocked
 from headwater.tools.outcome import ToolOutcome
 
 if TYPE_CHECKING:
@@ -66,19 +67,17 @@ async def _passed(run: Hearing, job: Job, messages: Sequence[Message]) -> tuple[
     """
     told: list[Event] = []
     given = tuple(messages)
+    about = GuardContext(on="input", agent=job.name, run=run.id, context=job.context)
     for guard in job.guards_of("input"):
         for at, message in enumerate(given):
-            if not (text := message.text):
-                continue
-            about = GuardContext(on="input", agent=job.name, run=run.id, context=job.context)
-            verdict = await judge(run, guard, text, about)
+            parts, verdict, chars = await judged_parts(run, guard, message.content, about)
             if verdict is None:
                 continue
             if isinstance(verdict, Replace):
-                told.append(GuardTripped(guard=guard.name, on="input", action="replace", chars=len(text)))
-                given = (*given[:at], _with_text(message, verdict.text), *given[at + 1 :])
+                told.append(GuardTripped(guard=guard.name, on="input", action="replace", chars=chars))
+                given = (*given[:at], msgspec.structs.replace(message, content=parts), *given[at + 1 :])
                 continue
-            told.append(GuardTripped(guard=guard.name, on="input", note=verdict.note, chars=len(text)))
+            told.append(GuardTripped(guard=guard.name, on="input", note=verdict.note, chars=chars))
             run.refusal = blocked(guard, "input", verdict.note)
             return _in_place_of(given, WITHHELD.format(guard.name)), told
     return given, told
@@ -120,8 +119,3 @@ def _in_place_of(messages: Sequence[Message], words: str) -> tuple[Message, ...]
         return tuple(msgspec.structs.replace(part, content=words) for part in results) or (Text(text=words),)
 
     return tuple(msgspec.structs.replace(one, content=withheld(one)) for one in messages)
-
-
-def _with_text(message: Message, text: str) -> Message:
-    rest = tuple(part for part in message.content if not isinstance(part, Text))
-    return msgspec.structs.replace(message, content=(Text(text=text), *rest))

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from headwater.errors import GuardBlocked
 from headwater.events import Event, GuardTripped
-from headwater.events.messages import Text, ToolCall
+from headwater.events.messages import File, Image, Text, ToolCall
 from headwater.runtime.guards.guard import Guard, GuardContext, Replace, Retry
-from headwater.runtime.guards.verdicts import WITHHELD, blocked, judge
+from headwater.runtime.guards.parts import judged_parts
+from headwater.runtime.guards.verdicts import WITHHELD, blocked
 from headwater.tools.outcome import ToolOutcome
 
 if TYPE_CHECKING:
@@ -33,29 +34,23 @@ async def guarded_outcome(
     `step` and `key` are those of a call in this run.
     """
     told: list[Event] = []
+    about = GuardContext(
+        on="result", agent=run.name, run=run.id, step=step, tool=call.name, arguments=call.arguments, context=context
+    )
     for guard in guards:
-        if not (text := _text_of(outcome)):
-            break
-        about = GuardContext(
-            on="result",
-            agent=run.name,
-            run=run.id,
-            step=step,
-            tool=call.name,
-            arguments=call.arguments,
-            context=context,
-        )
-        verdict = await judge(run, guard, text, about)
+        result = outcome.result
+        parts = (Text(text=result),) if isinstance(result, str) else result
+        given, verdict, chars = await judged_parts(run, guard, parts, about)
         if verdict is None:
             continue
         note = "" if isinstance(verdict, Replace) else verdict.note
         action: Any = type(verdict).__name__.lower() if isinstance(verdict, (Replace, Retry)) else "block"
         tripped = GuardTripped(
-            guard=guard.name, on="result", action=action, step=step, call=key, note=note, chars=len(text)
+            guard=guard.name, on="result", action=action, step=step, call=key, note=note, chars=chars
         )
         told.append(tripped)
         if isinstance(verdict, Replace):
-            outcome = _replaced(outcome, verdict.text)
+            outcome = _replaced(outcome, given)
         elif isinstance(verdict, Retry):
             outcome = ToolOutcome.failed(note, invalid=outcome.invalid)
         else:
@@ -63,16 +58,10 @@ async def guarded_outcome(
     return outcome, told, None
 
 
-def _text_of(outcome: ToolOutcome) -> str:
-    if isinstance(outcome.result, str):
-        return outcome.result
-    return "\n".join(part.text for part in outcome.result if isinstance(part, Text))
-
-
-def _replaced(outcome: ToolOutcome, text: str) -> ToolOutcome:
-    if outcome.error is not None:
-        return ToolOutcome.failed(text, invalid=outcome.invalid)
-    if isinstance(outcome.result, str):
-        return ToolOutcome(result=text, value=text)
-    rest = tuple(part for part in outcome.result if not isinstance(part, Text))
-    return ToolOutcome(result=(Text(text=text), *rest), value=text)
+def _replaced(outcome: ToolOutcome, parts: tuple[Text | Image | File, ...]) -> ToolOutcome:
+    words = "".join(part.text for part in parts if isinstance(part, Text))
+    if outcome.error is not None and isinstance(outcome.result, str):
+        return ToolOutcome.failed(words, invalid=outcome.invalid)
+    result = words if isinstance(outcome.result, str) else parts
+    error = None if outcome.error is None else words
+    return ToolOutcome(result=result, value=result, error=error, truncated_from=outcome.truncated_from)
