@@ -49,6 +49,7 @@ from headwater.runtime.job import HandoffTool, Job
 from headwater.runtime.people import Waiting, answered, decided
 from headwater.runtime.process_hooks import enter_tool
 from headwater.runtime.run import Run
+from headwater.schema.context_parameter import takes_context
 from headwater.schema.plain import to_json, to_plain
 from headwater.schema.well_formed import well_formed
 from headwater.tools.clock import CallClock
@@ -255,7 +256,7 @@ class ToolCalls:
         if callable(asks):
             token = current_run.set(self.run)
             try:
-                asks = asks(subject, self.job.context) if _takes_two(asks) else asks(subject)
+                asks = asks(subject, self.job.context) if takes_context(asks) else asks(subject)
                 asks = await asks if inspect.isawaitable(asks) else asks
             finally:
                 current_run.reset(token)
@@ -596,11 +597,3 @@ def _with_change(result: Any, call: ToolCall) -> Any:
     with_what = call.arguments if isinstance(call.arguments, str) else msgspec.json.encode(call.arguments).decode()
     note = f"[A person changed the arguments to {with_what}]\n\n"
     return note + result if isinstance(result, str) else (Text(text=note), *result)
-
-
-def _takes_two(function: Any) -> bool:
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return False
-    return sum(p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters) > 1

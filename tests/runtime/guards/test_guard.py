@@ -30,6 +30,31 @@ def test_it_can_still_be_called_with_one_or_two_arguments() -> None:
     assert guard(lambda *both: both)("x", about) == ("x", about)
 
 
+def test_a_second_parameter_with_a_default_is_the_programs() -> None:
+    about = GuardContext(on="output", agent="a", run="r")
+
+    def limited(text: str, limit: int = 3) -> Block | None:
+        return Block() if len(text) > limit else None
+
+    def named(text: str, ctx: Any = None) -> Any:
+        return ctx
+
+    def hinted(text: str, about: GuardContext | None = None, limit: int = 3) -> Any:
+        return about
+
+    assert guard(limited)("four", about) == Block()
+    assert guard(limited)("one", about) is None
+    assert guard(named)("x", about) is about
+    assert guard(hinted)("x", about) is about
+
+
+@pytest.mark.parametrize("function", [lambda: None, lambda a, b, c: None, lambda text, *, limit: None])
+def test_a_function_that_takes_no_text_or_more_is_refused(function: Any) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be called with a text: ") as raised:
+        guard(name="mine")(function)
+    assert "Write def mine(text) or def mine(text, ctx)" in raised.value.hint
+
+
 def test_overlap_covers_what_is_held() -> None:
     assert Guard(rule, hold=500).overlap == 500
     assert Guard(rule, hold=10).overlap == 200

@@ -117,6 +117,42 @@ def test_a_time_out_of_its_own_is_an_exception_like_others() -> None:
     run_virtual(main())
 
 
+@pytest.mark.parametrize("on", ["output", "input", "arguments", "result"])
+def test_a_guard_that_will_not_be_cancelled_does_not_outlast_its_timeout(on: Any) -> None:
+    ended: list[str] = []
+
+    @guard(on=on, timeout=1)
+    async def stubborn(text: str) -> None:
+        for _ in range(100):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(1)
+        ended.append(text)
+        raise LookupError  # nobody is told of it
+
+    @tool
+    async def look() -> str:
+        """Look."""
+        return "seen"
+
+    async def main() -> None:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        turns = [[Call("look", {})], "Done."]
+        with pytest.raises(GuardBlocked, match="no verdict within 1 s"):
+            await Agent(model=ScriptedModel(turns), tools=[look], guards=[stubborn]).run("Go.")
+        assert clock() - begun < 2
+        assert ended == []
+        begun = clock()
+        with contextlib.suppress(TimeoutError):  # nor does it keep a run that is left
+            left = Agent(model=ScriptedModel(turns), tools=[look], guards=[stubborn])
+            await asyncio.wait_for(left.arun("Go."), 0.5)
+        assert clock() - begun < 1
+        await asyncio.sleep(200)
+        assert len(ended) == 2
+
+    run_virtual(main())
+
+
 def test_a_guard_that_nobody_awaits_is_closed() -> None:
     """A run may end before the task of a check has begun."""
 

@@ -5,13 +5,13 @@ Values only: it must never call the function for a run, or hold a text; see `ver
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, TypeAlias, get_args, overload
 
 import msgspec
 
 from headwater.errors import ConfigurationError
+from headwater.schema.context_parameter import takes_context
 
 __all__ = ("Block", "Guard", "GuardContext", "On", "Replace", "Retry", "Verdict", "as_guard", "guard")
 
@@ -99,7 +99,7 @@ class Guard:
         self.overlap = _overlap(hold, overlap)
         self.timeout = timeout
         self.may_retry = may_retry
-        self._takes_context = takes_two(function)
+        self._takes_context = _takes_context(function, self.name)
         _check(self)
 
     def __call__(self, text: str, ctx: GuardContext) -> Any:
@@ -126,6 +126,9 @@ def guard(
 def guard(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Declares a guard: a plain or async function of a text and, if it takes two, a GuardContext.
 
+    A second parameter that has a default gets it only if it is named `ctx` or `context`, or its type hint is
+    GuardContext.
+
     It returns None to let the text pass, or Block, Replace or Retry. What has not passed is in no event, and so nowhere
     else. A guard that raises, or takes longer than `timeout` seconds (async functions only), blocks.
 
@@ -149,14 +152,14 @@ def as_guard(value: Any) -> Guard:
     return value if isinstance(value, Guard) else Guard(value)
 
 
-def takes_two(function: Any) -> bool:
-    """Whether the function takes a context beside the text."""
+def _takes_context(function: Callable[..., Any], name: str) -> bool:
     try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return True
-    by_place = sum(one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) for one in parameters)
-    return by_place > 1 or any(one.kind is one.VAR_POSITIONAL for one in parameters)
+        return takes_context(function, hint=GuardContext.__name__, variadic=True)
+    except TypeError as error:
+        raise ConfigurationError(
+            f"The guard {name!r} cannot be called with a text: {error}.",
+            hint=f"Write def {name}(text) or def {name}(text, ctx); other parameters need defaults.",
+        ) from None
 
 
 def _words(on: Any) -> tuple[On, ...]:

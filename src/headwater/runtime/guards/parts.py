@@ -1,7 +1,7 @@
 """Texts in several parts, a message's or a tool's result: what a guard is asked about them, and where its words go.
 
-What a reader puts together may be split over parts, and what stands alone in a part need not stand alone beside its
-neighbours. So several texts are checked twice: joined as they are, and with a line break between them.
+What a reader puts together may be split over parts, and what stands alone in a part need not stand alone beside the
+others. So several texts are checked twice: joined as they are, and with a line break between them.
 """
 
 from __future__ import annotations

@@ -78,23 +78,37 @@ class _Awaited(Awaitable[Verdict]):
 
 
 async def _awaited(run: Run, guard: Guard, said: Awaitable[Any]) -> Verdict:
+    """Waits for the guard in a task of its own: one that goes on after its time, or its run, is not waited for."""
     token = current_run.set(run)
-    task = asyncio.current_task()
-    cancels = task.cancelling() if task is not None else 0
-    limit = asyncio.timeout(guard.timeout)
     try:
-        async with limit:
-            return _verdict(await said)
-    except asyncio.CancelledError:
-        if task is None or task.cancelling() > cancels:
-            raise
-        return CANCELLED  # by other code: a group that it waited for, or itself
-    except Exception as error:
-        if limit.expired():
-            return Failed(f"The guard gave no verdict within {guard.timeout:g} s.")
-        return Failed(f"The guard raised {type(error).__name__}.")
+        task = asyncio.ensure_future(said)
     finally:
         current_run.reset(token)
+    try:
+        await asyncio.wait({task}, timeout=guard.timeout)
+    finally:
+        if not task.done():
+            _left.add(task)
+            task.add_done_callback(_forget)
+            task.cancel()
+    if not task.done():
+        return Failed(f"The guard gave no verdict within {guard.timeout:g} s.")
+    if task.cancelled():
+        return CANCELLED  # by other code: a group that it waited for, or itself
+    try:
+        return _verdict(task.result())
+    except Exception as error:
+        return Failed(f"The guard raised {type(error).__name__}.")
+
+
+_left: set[asyncio.Future[Any]] = set()
+"""Guards that were cancelled and have not ended: the event loop alone would not keep them."""
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    _left.discard(task)
+    if not task.cancelled():
+        task.exception()  # seen, so that it is not reported as lost
 
 
 def _verdict(said: Any) -> Verdict:
