@@ -18,6 +18,7 @@ from headwater.durable.worker import work
 from headwater.errors import ConfigurationError
 from headwater.events import RunCancelled, RunFailed
 from headwater.events.messages import Message
+from headwater.journal.engines.opening import open_engine
 from headwater.journal.engines.procrastinate import Procrastinate
 from headwater.journal.postgres.store import upgrade_postgres
 from tests.journal.postgres.databases import execute, name_of, until
@@ -120,6 +121,31 @@ def test_runs_of_agents_that_it_does_not_know_stay_in_the_queue(url: str) -> Non
         await queue.close()
 
     asyncio.run(main())
+
+
+def test_a_run_that_the_journal_does_not_have_is_over_with_one_warning(
+    url: str, engine: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        worker, queue = Working(url, engine=engine), open_engine(url, engine)
+        await worker.ready.wait()
+        await queue.submit(f"deleted-{name_of(url)}", agent="sleeper")
+
+        async def told() -> bool:
+            return "does not have it" in caplog.text
+
+        await until(told)
+        assert (await (await submit(url, "0")).result()).text == "Rested."  # the worker goes on
+        assert await queue.waiting([f"deleted-{name_of(url)}"]) == set()  # and nobody tries it again
+        worker.stopping.set()
+        await worker.task
+        await queue.close()
+
+    asyncio.run(main())
+    (said,) = [one for one in caplog.records if one.name == "headwater.journal" and "deleted-" in one.getMessage()]
+    for name in (engine or url, url):
+        assert name in said.getMessage()
+    assert said.exc_info is None
 
 
 def test_stopping_waits_for_active_runs(url: str, engine: str | None) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from headwater.backends.loop_end import before_end
 from headwater.durable.drive import Drivable, drive
-from headwater.errors import HeadwaterError, RunLost
+from headwater.errors import HeadwaterError, RunLost, UnknownRun
 from headwater.journal.engines.in_process import InProcess
 from headwater.journal.run_log import RunInfo, RunLog, Worker
 from headwater.journal.writer import Begin, Writer, Writing
@@ -66,6 +66,7 @@ class Station:
         self._opening: asyncio.Task[RunLog] | None = None
         self._serving: asyncio.Task[None] | None = None
         self._writing: dict[str, tuple[Run, Writing]] = {}
+        self._unknown: Callable[[str], None] | None = None
         before_end(self.loop, self.close, what=f"journal of {self.worker}")
 
     async def log(self) -> RunLog:
@@ -150,11 +151,14 @@ class Station:
             self._serving = self.loop.create_task(self.engine.serve(self._drive), name="headwater engine")
         self.engine.put(run, not_before=not_before, priority=priority)
 
-    async def serve(self, engine: Engine, *, queues: Sequence[str], concurrency: int) -> None:
+    async def serve(
+        self, engine: Engine, *, queues: Sequence[str], concurrency: int, unknown: Callable[[str], None]
+    ) -> None:
         """Drives the runs of these queues whose agents are known here, until the engine is drained. The worker is alive
-        from now on.
+        from now on. `unknown` is called with each delivered run that the journal does not have.
         """
         self.engine = engine.here
+        self._unknown = unknown
         await self.claim(await self.log())
         await engine.serve(self._drive, queues=queues, concurrency=concurrency, name=self.worker, agents=self.members)
 
@@ -164,7 +168,11 @@ class Station:
 
     async def _drive(self, run: str) -> None:
         await self.claim(await self.log())
-        await drive(self, run)
+        try:
+            await drive(self, run)
+        except UnknownRun:  # it is over here; where it belongs to another journal, that finds it again
+            if self._unknown is not None:
+                self._unknown(run)
 
     async def next_of_thread(self, thread: str) -> None:
         """See `drive.Place`."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import msgspec
 
 from headwater.durable.drive import Drivable
 from headwater.durable.home import home_of
 from headwater.errors import JournalUnavailable
+from headwater.journal.addresses import shown
 from headwater.journal.engines.engine import Engine
 from headwater.journal.engines.opening import open_engine
 from headwater.journal.run_log import RunLog
@@ -23,6 +25,11 @@ from headwater.version import __version__
 __all__ = ("work",)
 
 _logger = logging.getLogger("headwater.journal")
+
+_UNKNOWN: Final = (
+    "%s was delivered by %s, and the journal %s does not have it: it was deleted, or is a run of another journal."
+    " Each journal needs a namespace of its own."
+)
 
 
 async def work(
@@ -58,7 +65,11 @@ async def work(
     }
     station.about = msgspec.structs.replace(station.about, about=about)
     queue = open_engine(url, engine, now=station.now)
-    serving = asyncio.ensure_future(station.serve(queue, queues=queues, concurrency=concurrency))
+
+    def unknown(run: str) -> None:
+        _logger.warning(_UNKNOWN, run, shown(url if engine is None else engine), shown(url))
+
+    serving = asyncio.ensure_future(station.serve(queue, queues=queues, concurrency=concurrency, unknown=unknown))
     told = asyncio.ensure_future(stopping.wait())
     try:
         started(station.worker)
