@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -146,6 +147,27 @@ def test_a_run_that_the_journal_does_not_have_is_over_with_one_warning(
     for name in (engine or url, url):
         assert name in said.getMessage()
     assert said.exc_info is None
+
+
+def test_two_journals_in_one_namespace_get_their_own_runs(
+    url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = f"sqlite:///{tmp_path}/runs.db"
+
+    async def main() -> None:
+        workers = [Working(journal, engine=running_temporal()) for journal in (url, other)]
+        for worker in workers:
+            await worker.ready.wait()
+        refs = [await submit(journal, "0") for journal in (url, other) for _ in range(8)]
+        for ref in refs:
+            assert (await ref.result()).text == "Rested."
+        for worker in workers:
+            worker.stopping.set()
+            assert await worker.task == 0
+        homes._homes.pop(other).stop()
+
+    asyncio.run(main())
+    assert "does not have it" not in caplog.text
 
 
 def test_stopping_waits_for_active_runs(url: str, engine: str | None) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from headwater.errors import ConfigurationError
 from headwater.journal.memory import MemoryLog
-from headwater.journal.opening import check_url, open_journal, upgrade
+from headwater.journal.opening import check_url, journal_id, open_journal, upgrade
 from headwater.journal.run_log import Request
 from tests.support.postgres import running_postgres
 
@@ -78,6 +78,21 @@ def test_a_database_is_opened(tmp_path: Path) -> None:
         log = await open_journal(url)
         await log.create("r", Request(agent="a"))
         await log.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.xdist_group("postgres")
+def test_a_journal_has_an_id_of_its_own_whoever_asks_first(tmp_path: Path) -> None:
+    async def main() -> None:
+        urls = [f"sqlite:///{tmp_path}/a.db", f"sqlite:///{tmp_path}/b.db"]
+        urls += [running_postgres().database() for _ in range(2)]
+        ids = [await journal_id(url) for url in urls]
+        assert len({*ids}) == len(ids)
+        assert [await journal_id(url) for url in urls] == ids
+        for url in urls:
+            await (await open_journal(url)).close()
+        assert await journal_id("memory:") == ""
 
     asyncio.run(main())
 

@@ -27,8 +27,8 @@ __all__ = ("work",)
 _logger = logging.getLogger("headwater.journal")
 
 _UNKNOWN: Final = (
-    "%s was delivered by %s, and the journal %s does not have it: it was deleted, or is a run of another journal."
-    " Each journal needs a namespace of its own."
+    "%s was delivered by %s, and the journal %s does not have it: it was deleted, or this journal is a restored"
+    " copy of the one that has it."
 )
 
 

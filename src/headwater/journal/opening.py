@@ -20,7 +20,7 @@ from headwater.journal.addresses import is_postgres_url, shown
 from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import RunLog
 
-__all__ = ("check_url", "missing_file", "need", "open_journal", "schema_version", "upgrade")
+__all__ = ("check_url", "journal_id", "missing_file", "need", "open_journal", "schema_version", "upgrade")
 
 _HOW: Final = "Write sqlite:///runs.db, postgresql://user@host/database or memory:."
 
@@ -120,6 +120,24 @@ async def open_journal(url: str) -> RunLog:
     from headwater.journal.sqlite.store import SqliteLog
 
     return await SqliteLog.open(_sqlite_path(url), url)
+
+
+async def journal_id(url: str) -> str:
+    """Returns the random id that the store was given when it was set up. Raises like `open_journal`.
+
+    Every process reads the same one, whatever URL it has; a restored copy has that of the original.
+    """
+    store = check_url(url)
+    if store == "postgresql":
+        need(url, "psycopg")
+        from headwater.journal.postgres.store import postgres_id
+
+        return await postgres_id(url)
+    if store == "memory":
+        return ""
+    from headwater.journal.sqlite.store import sqlite_id
+
+    return await sqlite_id(_sqlite_path(url), url)
 
 
 async def upgrade(url: str) -> int:

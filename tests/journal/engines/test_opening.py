@@ -79,8 +79,8 @@ def _procrastinate() -> Callable[[], Engine]:
 
 
 def _temporal() -> Callable[[], Engine]:
-    url = running_temporal()
-    return lambda: open_engine("sqlite:///runs.db", url)
+    url = running_postgres().database()
+    return lambda: open_engine(url, running_temporal())
 
 
 GROUNDS = {"procrastinate": _procrastinate, "temporal": _temporal}

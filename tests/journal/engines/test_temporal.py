@@ -38,6 +38,10 @@ class Drives:
         await until(holds)
 
 
+def here(**options: Any) -> Temporal:
+    return Temporal(running_temporal(), journal="memory:", **options)
+
+
 def serving(engine: Temporal, drives: Drives, **options: Any) -> asyncio.Task[None]:
     return asyncio.ensure_future(engine.serve(drives, **options))
 
@@ -50,7 +54,7 @@ async def stopped(engine: Temporal, task: asyncio.Task[None]) -> None:
 
 def test_a_worker_gets_runs_of_its_agents_only_also_of_those_that_it_learns_of_later() -> None:
     async def main() -> None:
-        engine, other, drives = Temporal(running_temporal()), Temporal(running_temporal()), Drives()
+        engine, other, drives = here(), here(), Drives()
         agents = {f"tides-{ME}"}
         task = serving(engine, drives, agents=agents)
         await other.submit(f"stars-1-{ME}", agent=f"stars-{ME}")
@@ -68,7 +72,7 @@ def test_a_worker_gets_runs_of_its_agents_only_also_of_those_that_it_learns_of_l
 def test_a_run_whose_worker_sends_no_heartbeat_is_driven_by_another() -> None:
     async def main() -> None:
         queue, lost, taken = f"lost-{ME}", Drives(forever=True), Drives()
-        dead, alive = Temporal(running_temporal(), lease=1.0), Temporal(running_temporal(), lease=1.0)
+        dead, alive = here(lease=1.0), here(lease=1.0)
         dead._lease = 1000.0  # it beats so rarely that it counts as dead
         dying = serving(dead, lost, queues=[queue])
         await alive.submit(f"lost-1-{ME}", queue=queue)
@@ -82,10 +86,34 @@ def test_a_run_whose_worker_sends_no_heartbeat_is_driven_by_another() -> None:
     asyncio.run(main())
 
 
+def test_a_worker_that_stops_gives_back_what_it_has_not_begun_without_a_word(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        engine, drives = here(), Drives(forever=True)
+        agents = [f"one-{ME}", f"two-{ME}"]
+        task = serving(engine, drives, agents=agents, concurrency=1)
+        for agent in agents:  # each task queue has a seat: one of the two runs waits here
+            await engine.submit(f"{agent}-1", agent=agent)
+
+        async def both_have_come() -> bool:
+            return engine.here.busy == 2
+
+        await until(both_have_come)
+        await stopped(engine, task)
+        next_one, taken = here(), Drives()
+        task = serving(next_one, taken, agents=agents)
+        await taken.has(1)
+        await stopped(next_one, task)
+        assert len(drives.begun) == 1
+        assert {*taken.begun} <= {f"{agent}-1" for agent in agents}
+
+    asyncio.run(main())
+    assert [one.getMessage() for one in caplog.records if one.name.startswith("temporalio")] == []
+
+
 def test_a_run_waits_where_its_workflow_has_an_activity() -> None:
     async def main() -> None:
         queue, drives = f"waiting-{ME}", Drives(forever=True)
-        engine = Temporal(running_temporal())
+        engine = here()
         task = serving(engine, drives, queues=[queue])
         await engine.submit(f"waiting-1-{ME}", queue=queue)
         await drives.has(1)
@@ -99,7 +127,7 @@ def test_a_run_waits_where_its_workflow_has_an_activity() -> None:
 def test_nothing_but_ids_passes_through_the_server() -> None:
     async def main() -> None:
         queue, drives, run = f"ids-{ME}", Drives(), f"ids-1-{ME}"
-        engine = Temporal(running_temporal())
+        engine = here()
         task = serving(engine, drives, queues=[queue])
         await engine.submit(run, queue=queue, priority=7)
         await drives.has(1)
@@ -132,7 +160,7 @@ def test_a_server_that_cannot_be_reached_is_said_without_secrets(doing: str, mon
     monkeypatch.setenv("TEMPORAL_ADDRESS", "elsewhere:1")
 
     async def main() -> None:
-        engine = Temporal("temporal://127.0.0.1:1/agents")
+        engine = Temporal("temporal://127.0.0.1:1/agents", journal="memory:")
         asked: dict[str, Any] = {
             "submit": lambda: engine.submit("a"),
             "waiting": lambda: engine.waiting(["a"]),

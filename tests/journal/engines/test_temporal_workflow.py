@@ -21,7 +21,7 @@ def test_a_history_with_a_timer_and_two_drives_is_replayed_the_same() -> None:
     run = f"replayed-{os.getpid()}"
 
     async def main() -> None:
-        engine = Temporal(running_temporal())
+        engine = Temporal(running_temporal(), journal="memory:")
         driven = 0
 
         async def drive(_: str) -> None:

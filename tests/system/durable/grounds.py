@@ -63,7 +63,7 @@ def _temporal(url: str) -> Executor:
     from headwater.journal.engines.temporal import Temporal
 
     # A namespace for each database: runs of two have the same ids, and a killed process leaves some in the server.
-    return Temporal(f"{running_temporal()}/{url.rpartition('/')[2]}", lease=LEASE)
+    return Temporal(f"{running_temporal()}/{url.rpartition('/')[2]}", journal=url, lease=LEASE)
 
 
 GROUNDS: Final = {

@@ -55,4 +55,4 @@ def open_engine(journal: str, engine: str | None = None, *, now: Callable[[], fl
         return Procrastinate(journal, now=now)
     from headwater.journal.engines.temporal import Temporal
 
-    return Temporal(engine, now=now)
+    return Temporal(engine, journal=journal, now=now)

@@ -5,8 +5,8 @@ The workflow has one activity at a time, which drives the run and sends heartbea
 leads to one more. If a worker dies, Temporal gives the activity to another. What a run does, says and is told is the
 journal's alone, and the workflow ends with the drive, also where the run waits for people.
 
-Each queue has a task queue for each agent, so that a worker gets runs of its agents only. Workers take activities
-while they have room, which runs that wait for other runs do not use up.
+Each queue of a journal has a task queue for each agent, so that a worker gets runs of its journal and its agents only.
+Workers take activities while they have room, which runs that wait for other runs do not use up.
 
 Owns the client, and the workers of one process; `in_process` owns the driven runs. It belongs to the event loop that
 it is used in.
@@ -30,7 +30,7 @@ from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
 from temporalio.envconfig import ClientConfig
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, WorkflowAlreadyStartedError
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import (
@@ -51,6 +51,7 @@ from headwater.journal.engines.engine import Engine, temporal_address
 from headwater.journal.engines.executor import Drive
 from headwater.journal.engines.in_process import InProcess
 from headwater.journal.engines.temporal_workflow import ACTIVITY, WORKFLOW, DriveRun, priority_of
+from headwater.journal.opening import journal_id
 
 __all__ = ("Temporal",)
 
@@ -78,13 +79,17 @@ _HINT: Final = (
 
 
 class Temporal(Engine):
-    """Connects to the server on first use. `now` is the clock of `not_before`, the store's; `lease` is in seconds."""
+    """Delivers the runs of the journal with that URL. Connects to the server on first use. `now` is the clock of
+    `not_before`, the store's; `lease` is in seconds."""
 
-    def __init__(self, url: str, *, now: Callable[[], float] = time.time, lease: float = LEASE) -> None:
+    def __init__(self, url: str, *, journal: str, now: Callable[[], float] = time.time, lease: float = LEASE) -> None:
         self.here = InProcess(now=now)
         """The runs that are driven in this process."""
         self._url = url
         self._address = temporal_address(url)
+        self._journal = journal
+        self._id = ""
+        """The journal's; known once it is connected."""
         self._now = now
         self._lease = lease
         self._client: Client | None = None
@@ -94,6 +99,7 @@ class Temporal(Engine):
     async def _connected(self) -> Client:
         async with self._connecting:
             if self._client is None:
+                self._id = await journal_id(self._journal)
                 try:
                     config = ClientConfig.load_client_connect_config(disable_file=True)
                     config["target_host"], config["namespace"] = self._address
@@ -128,7 +134,7 @@ class Temporal(Engine):
                     WORKFLOW,
                     args=[run, self._lease],
                     id=run,
-                    task_queue=_task_queue(queue, agent),
+                    task_queue=self._task_queue(queue, agent),
                     start_signal="wake",
                     start_signal_args=[not_before if later else 0.0, priority],
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
@@ -208,7 +214,7 @@ class Temporal(Engine):
         try:
             while not self._stopping.is_set():
                 known = [""] if agents is None else [*agents]
-                for task_queue in [_task_queue(queue, agent) for queue in queues for agent in known]:
+                for task_queue in [self._task_queue(queue, agent) for queue in queues for agent in known]:
                     if task_queue not in workers:
                         worker = self._worker(client, task_queue, room, name)
                         workers[task_queue] = worker, asyncio.ensure_future(worker.run())
@@ -225,6 +231,10 @@ class Temporal(Engine):
             stopping.cancel()
             ends = [end for worker, task in workers.values() for end in (worker.shutdown(), task)]
             await asyncio.gather(*ends, return_exceptions=True)
+
+    def _task_queue(self, queue: str, agent: str) -> str:
+        of_queue = f"headwater/{self._id}/{queue}"
+        return f"{of_queue}/{agent}" if agent else of_queue
 
     def _worker(self, client: Client, task_queue: str, room: _Room, name: str) -> Worker:
         return Worker(
@@ -251,7 +261,7 @@ class Temporal(Engine):
     async def _drive(self, run: str, priority: int) -> None:
         async with self._beating():
             if not await self.here.through(run, priority=priority):
-                raise ApplicationError("This worker stops.", type="stopping")
+                raise ApplicationError("This worker stops.", type="stopping", category=ApplicationErrorCategory.BENIGN)
 
     @contextlib.asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:
@@ -286,10 +296,6 @@ def _runtime_of(process: int) -> Runtime:
     warnings = TelemetryFilter(core_level="WARN", other_level="ERROR")
     logs = LoggingConfig(filter=warnings, forwarding=LogForwardingConfig(logger=_logger))
     return Runtime(telemetry=TelemetryConfig(logging=logs))
-
-
-def _task_queue(queue: str, agent: str) -> str:
-    return f"headwater/{queue}/{agent}" if agent else f"headwater/{queue}"
 
 
 class _Room:

@@ -11,7 +11,7 @@ from psycopg import AsyncConnection
 
 from headwater.journal.wording import newer_schema, older_schema
 
-__all__ = ("MIGRATIONS", "check_version", "set_up", "version_of")
+__all__ = ("MIGRATIONS", "check_version", "id_of", "set_up", "version_of")
 
 LOCK: Final = 0x68656164  # "head", in ASCII
 """The advisory lock under which one process at a time sets up."""
@@ -60,7 +60,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "create table headwater.threads(thread text, no bigint, first int, data bytea not null,"
         " primary key (thread, no, first))",
         "create index threads_of_a_run on headwater.threads(no)",
-        "create table headwater.meta(version int not null, engine_version int)",
+        "create table headwater.meta(version int not null, engine_version int,"
+        " id text not null default gen_random_uuid()::text)",
     ),
 )
 """The updates of a journal from each version to the next; the first creates everything. Never change a released one;
@@ -78,6 +79,13 @@ async def version_of(db: AsyncConnection[Any]) -> int:
         return 0
     row = await (await db.execute("select version from headwater.meta")).fetchone()
     return 0 if row is None else int(row[0])
+
+
+async def id_of(db: AsyncConnection[Any]) -> str:
+    """The random id of the journal, which its copies share."""
+    row = await (await db.execute("select id from headwater.meta")).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 async def check_version(db: AsyncConnection[Any], url: str) -> bool:

@@ -20,7 +20,7 @@ from headwater.journal.packing import pack
 from headwater.journal.postgres import reading, writing
 from headwater.journal.postgres.connection import PATIENCE, Connection, Database, connect
 from headwater.journal.postgres.hints import Hints
-from headwater.journal.postgres.schema import check_version, set_up
+from headwater.journal.postgres.schema import check_version, id_of, set_up
 from headwater.journal.run_log import (
     Appended,
     Batch,
@@ -37,7 +37,7 @@ from headwater.journal.run_log import (
     Worker,
 )
 
-__all__ = ("PostgresLog", "upgrade_postgres")
+__all__ = ("PostgresLog", "postgres_id", "upgrade_postgres")
 
 LIVE: Final = 0.025
 """Seconds between two polls while a followed run has new events."""
@@ -63,6 +63,21 @@ async def upgrade_postgres(url: str) -> int:
         return before
     finally:
         await db.close()
+
+
+async def postgres_id(url: str) -> str:
+    """Returns the journal's id. Raises as `PostgresLog.open` does."""
+    connection = Connection(url)
+    try:
+
+        async def read(db: Database) -> str:
+            if not await check_version(db, url):
+                await set_up(db, url)
+            return await id_of(db)
+
+        return await connection.do(read)
+    finally:
+        await connection.close()
 
 
 class PostgresLog(DatabaseLog):

@@ -12,7 +12,7 @@ from typing import Final
 
 from headwater.journal.wording import newer_schema, older_schema
 
-__all__ = ("MIGRATIONS", "check_version", "set_up", "transaction", "version_of")
+__all__ = ("MIGRATIONS", "check_version", "id_of", "set_up", "transaction", "version_of")
 
 MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -53,7 +53,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         )""",
         "create table threads(thread text not null, no integer not null, first integer not null, data blob not null,"
         " primary key(thread, no, first))",
-        "create table meta(version integer not null, engine_version integer)",
+        "create table meta(version integer not null, engine_version integer,"
+        " id text not null default (lower(hex(randomblob(16)))))",
     ),
 )
 """The updates of a journal from each version to the next; the first creates everything. Never change a released one;
@@ -64,6 +65,11 @@ def version_of(db: sqlite3.Connection) -> int:
     """The version of the tables; 0 if there are none."""
     there = db.execute("select 1 from sqlite_master where type = 'table' and name = 'meta'").fetchone()
     return int(db.execute("select version from meta").fetchone()[0]) if there else 0
+
+
+def id_of(db: sqlite3.Connection) -> str:
+    """The random id of the journal, which its copies share."""
+    return str(db.execute("select id from meta").fetchone()[0])
 
 
 def check_version(db: sqlite3.Connection, url: str) -> bool:

@@ -8,6 +8,7 @@ statements are in `writing` and `reading`.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import sqlite3
@@ -36,11 +37,11 @@ from headwater.journal.run_log import (
     Worker,
 )
 from headwater.journal.sqlite import reading, writing
-from headwater.journal.sqlite.schema import check_version, set_up
+from headwater.journal.sqlite.schema import check_version, id_of, set_up
 from headwater.journal.sqlite.threads import DatabaseThread, in_thread
 from headwater.journal.wording import unavailable, unknown
 
-__all__ = ("SqliteLog", "upgrade_sqlite")
+__all__ = ("SqliteLog", "sqlite_id", "upgrade_sqlite")
 
 LOOK: Final = 0.005
 """Seconds between two reads of `data_version` while there are readers: the delay of another process's commits."""
@@ -137,6 +138,20 @@ def _unusable(url: str, error: sqlite3.DatabaseError) -> Exception:
 async def upgrade_sqlite(path: str, url: str) -> int:
     """Creates or updates the tables. Returns the version that was there before. Raises as `SqliteLog.open` does."""
     return await in_thread(lambda: _prepared(path, url, upgrade=True))
+
+
+async def sqlite_id(path: str, url: str) -> str:
+    """Returns the journal's id. Raises as `SqliteLog.open` does."""
+
+    def read() -> str:
+        _prepared(path, url, upgrade=False)
+        try:
+            with contextlib.closing(_connect(path, query_only=True)) as db:
+                return id_of(db)
+        except sqlite3.Error as error:
+            raise unavailable(url, error) from None
+
+    return await in_thread(read)
 
 
 class SqliteLog(DatabaseLog):
