@@ -1,6 +1,7 @@
-"""What stores in a database have in common: the checks of what is stored, and who is told of it.
+"""What stores in a database have in common: the checks of what is stored and looked for, and who is told of it.
 
-A subclass executes the statements.
+A subclass executes the statements. None of them gets a name that nothing can have: PostgreSQL and SQLite refuse some of
+these, each others, as values.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from headwater.journal.run_log import (
     RunLog,
     State,
 )
-from headwater.journal.wording import check_name, check_request, unknown
+from headwater.journal.wording import check_known, check_name, check_request, is_name, unknown
 
 __all__ = ("DatabaseLog",)
 
@@ -50,6 +51,11 @@ class DatabaseLog(RunLog):
                 raise unknown(batch.run)
         return [one for one in done if one is not None]
 
+    async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
+        """See RunLog."""
+        check_known(run)
+        return await self._read(run, after, limit)
+
     def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
         """See RunLog."""
         self._follow()
@@ -59,6 +65,25 @@ class DatabaseLog(RunLog):
         """See RunLog."""
         self._follow()
         return self._following.letters(run)
+
+    async def info(self, run: str) -> RunInfo:
+        """See RunLog."""
+        check_known(run)
+        return await self._info(run)
+
+    async def history(self, run: str) -> list[bytes]:
+        """See RunLog."""
+        check_known(run)
+        return await self._history(run)
+
+    async def thread(self, thread: str) -> list[bytes]:
+        """See RunLog."""
+        return await self._thread(thread) if is_name(thread) else []
+
+    async def inbox(self, run: str) -> list[Letter]:
+        """See RunLog."""
+        check_known(run)
+        return await self._inbox(run)
 
     async def runs(
         self,
@@ -74,10 +99,15 @@ class DatabaseLog(RunLog):
         """See RunLog."""
         equal = {"agent": agent, "thread": thread, "owner": owner}
         wanted = {name: value for name, value in equal.items() if value is not None}
+        if before is not None:
+            check_known(before)
+        if not all(map(is_name, (*wanted.values(), *(one for one in (labels or {}).values() if one), *(labels or {})))):
+            return []
         return await self._runs(tuple(states), wanted, dict(labels or {}), before, limit)
 
     async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
         """See RunLog."""
+        check_known(run)
         check_name("letter's key", key)
         posted = await self._post(run, kind, key, body)
         self._stored([run])
@@ -92,13 +122,13 @@ class DatabaseLog(RunLog):
 
     async def delete(self, run: str) -> bool:
         """See RunLog."""
-        gone = await self._delete(run)
+        gone = is_name(run) and await self._delete(run)
         self._stored([run])
         return gone
 
     async def delete_thread(self, thread: str) -> int:
         """See RunLog."""
-        gone = await self._delete_thread(thread)
+        gone = await self._delete_thread(thread) if is_name(thread) else 0
         self._following.bump()
         return gone
 
@@ -117,6 +147,21 @@ class DatabaseLog(RunLog):
         raise NotImplementedError
 
     async def _append(self, rows: Sequence[tuple[Batch, bytes]]) -> list[Appended | None]:
+        raise NotImplementedError
+
+    async def _read(self, run: str, after: int, limit: int) -> Page:
+        raise NotImplementedError
+
+    async def _info(self, run: str) -> RunInfo:
+        raise NotImplementedError
+
+    async def _history(self, run: str) -> list[bytes]:
+        raise NotImplementedError
+
+    async def _thread(self, thread: str) -> list[bytes]:
+        raise NotImplementedError
+
+    async def _inbox(self, run: str) -> list[Letter]:
         raise NotImplementedError
 
     async def _runs(

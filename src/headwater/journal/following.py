@@ -18,7 +18,7 @@ from typing import Final
 
 from headwater.errors import InvalidRecord, JournalUnavailable
 from headwater.journal.run_log import Letter, Page
-from headwater.journal.wording import unknown
+from headwater.journal.wording import check_known, unknown
 
 __all__ = ("Following", "Looked", "Wanted")
 
@@ -107,6 +107,8 @@ class Following:
     async def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
         """See RunLog."""
         after, follower = dict(runs), _Follower()
+        for run in after:
+            check_known(run)
         self._tailed.update(after.keys())
         try:
             async for page in self._pages(after, follower):
@@ -137,6 +139,7 @@ class Following:
 
     async def letters(self, run: str) -> AsyncGenerator[list[Letter], None]:
         """See RunLog."""
+        check_known(run)
         known, follower = -1, _Follower()
         while True:
             follower.letters = frozenset({(run, known)})

@@ -259,9 +259,9 @@ class MemoryLog(RunLog):
 
     async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
         """See RunLog."""
-        check_name("letter's key", key)
         with self._lock:
             found = self._run(run)
+            check_name("letter's key", key)
             for letter in found.letters:
                 if letter.key == key:
                     return Posted(letter, ours=(letter.kind, letter.body) == (kind, body))

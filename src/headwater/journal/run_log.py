@@ -300,7 +300,8 @@ class Due(msgspec.Struct, frozen=True):
 
 class RunLog(Protocol):
     """A store of runs. Every method except `close` raises JournalUnavailable if the store does not answer, and
-    InvalidRecord, having stored nothing, if it can never store or find a value.
+    InvalidRecord, having stored nothing, if it can never store or find a value. An id that no run can have is that of
+    an unknown run, and a name that nothing can have finds nothing.
 
     Subclass it: `append` and `tail` are inherited. One object belongs to the event loop that opened it.
     """

@@ -24,10 +24,12 @@ __all__ = (
     "LAST_TIME",
     "LONGEST_KEEP",
     "busy",
+    "check_known",
     "check_name",
     "check_request",
     "ended",
     "is_keep",
+    "is_name",
     "newer_schema",
     "older_schema",
     "plain",
@@ -66,11 +68,22 @@ def check_name(what: str, name: str | None) -> None:
 def _check_text(what: str, name: object) -> None:
     if not isinstance(name, str):
         raise ConfigurationError(f"The {what} is {name!r}.", hint="Pass a string.")
-    if not name or len(name) > LONGEST_NAME or "\0" in name or well_formed(name) != name:
+    if not is_name(name):
         raise ConfigurationError(
             f"The {what} {name[:60]!r} cannot be stored.",
             hint=f"Use 1 to {LONGEST_NAME} characters, without NUL and unpaired surrogates.",
         )
+
+
+def is_name(text: str) -> bool:
+    """Whether an id, a key or a name can be so: what cannot is never stored, and so is never found."""
+    return 0 < len(text) <= LONGEST_NAME and "\0" not in text and well_formed(text) == text
+
+
+def check_known(run: str) -> None:
+    """Checks the id of a run before a database is asked for it. Raises UnknownRun for one that no run can have."""
+    if not is_name(run):
+        raise unknown(run)
 
 
 def check_request(run: str, request: Request, key: str | None) -> None:

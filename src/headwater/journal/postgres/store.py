@@ -36,6 +36,7 @@ from headwater.journal.run_log import (
     State,
     Worker,
 )
+from headwater.journal.wording import check_known
 
 __all__ = ("PostgresLog", "postgres_id", "upgrade_postgres")
 
@@ -143,8 +144,7 @@ class PostgresLog(DatabaseLog):
 
     # --- the log
 
-    async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
-        """See RunLog."""
+    async def _read(self, run: str, after: int, limit: int) -> Page:
         return await self._looks.do(lambda db: reading.page(db, run, after, limit))
 
     def tail_many(self, runs: Mapping[str, int]) -> AsyncGenerator[Page, None]:
@@ -152,29 +152,26 @@ class PostgresLog(DatabaseLog):
         self._live()
         return super().tail_many(runs)
 
-    async def info(self, run: str) -> RunInfo:
-        """See RunLog."""
+    async def _info(self, run: str) -> RunInfo:
         return await self._calls.do(lambda db: reading.info(db, run))
 
     async def standing(self, run: str) -> Standing:
         """See RunLog."""
+        check_known(run)
         found, whole = await self._calls.do(lambda db: reading.standing(db, run))
         if whole:
             return found
         return msgspec.structs.replace(found, lines=await self.lines(run, found.lines))
 
-    async def history(self, run: str) -> list[bytes]:
-        """See RunLog."""
+    async def _history(self, run: str) -> list[bytes]:
         return await self._calls.do(lambda db: reading.history(db, run))
 
-    async def thread(self, thread: str) -> list[bytes]:
-        """See RunLog."""
+    async def _thread(self, thread: str) -> list[bytes]:
         return await self._calls.do(lambda db: reading.thread(db, thread))
 
     # --- the inbox
 
-    async def inbox(self, run: str) -> list[Letter]:
-        """See RunLog."""
+    async def _inbox(self, run: str) -> list[Letter]:
         return await self._calls.do(lambda db: reading.inbox(db, run))
 
     # --- see DatabaseLog

@@ -221,29 +221,24 @@ class SqliteLog(DatabaseLog):
 
     # --- the log
 
-    async def read(self, run: str, after: int = -1, *, limit: int = 1000) -> Page:
-        """See RunLog."""
+    async def _read(self, run: str, after: int, limit: int) -> Page:
         page = await self._reader.do(lambda db: reading.page(db, run, after, limit))
         if page is None:
             raise unknown(run)
         return page
 
-    async def info(self, run: str) -> RunInfo:
-        """See RunLog."""
+    async def _info(self, run: str) -> RunInfo:
         return await self._reader.do(lambda db: reading.info(db, run))
 
-    async def history(self, run: str) -> list[bytes]:
-        """See RunLog."""
+    async def _history(self, run: str) -> list[bytes]:
         return await self._reader.do(lambda db: reading.history(db, run))
 
-    async def thread(self, thread: str) -> list[bytes]:
-        """See RunLog."""
+    async def _thread(self, thread: str) -> list[bytes]:
         return await self._reader.do(lambda db: reading.thread(db, thread))
 
     # --- the inbox
 
-    async def inbox(self, run: str) -> list[Letter]:
-        """See RunLog."""
+    async def _inbox(self, run: str) -> list[Letter]:
         return await self._reader.do(lambda db: reading.inbox(db, reading.number(db, run)))
 
     # --- see DatabaseLog

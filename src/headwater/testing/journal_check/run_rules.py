@@ -13,6 +13,9 @@ from headwater.testing.journal_check.stores import Rule, Stores, batch
 
 __all__ = ("RULES",)
 
+UNSTORABLE: Final = ("", "a\0b", "\ud800")
+"""No id, key or name can be one of these."""
+
 
 async def what_a_run_is_created_with_comes_back(s: Stores) -> None:
     """`info` tells the request, the key and the state; the times are the store's."""
@@ -85,25 +88,35 @@ async def names_are_data(s: Stores) -> None:
         s.same("the name", (info.run, info.request.agent, info.key, info.end), (run, name, run, 1))
         s.same("runs by label", [one.run for one in await s.b.runs(labels={name: name}, agent=name)], [run])
         s.same("the letter", [letter.key for letter in await s.b.inbox(run)], [name])
-    for wrong in ("", "a\0b", "\ud800"):
+    for wrong in UNSTORABLE:
         await s.refuses(ConfigurationError, s.a.create(wrong, Request(agent="a")), f"a run named {wrong!r}")
         await s.refuses(ConfigurationError, s.a.create(s.name(), Request(agent="a"), key=wrong), f"a key {wrong!r}")
 
 
 async def an_unknown_run_is_said_to_be_unknown(s: Stores) -> None:
-    """Every method that is given a run raises UnknownRun where it is not there; nothing is created by it."""
-    run = s.name()
-    await s.refuses(UnknownRun, s.a.append(batch(run, 0)), "append")
-    await s.refuses(UnknownRun, s.a.read(run), "read")
-    await s.refuses(UnknownRun, s.a.info(run), "info")
-    await s.refuses(UnknownRun, s.a.history(run), "history")
-    await s.refuses(UnknownRun, s.a.post(run, "steer", "k", b"{}"), "post")
-    await s.refuses(UnknownRun, s.a.inbox(run), "inbox")
-    await s.refuses(UnknownRun, anext(s.a.tail(run)), "tail")
-    await s.refuses(UnknownRun, anext(s.a.letters(run)), "letters")
-    await s.refuses(UnknownRun, s.a.runs(before=run), "runs")
-    s.same("delete", await s.a.delete(run), False)
-    s.same("thread", await s.a.thread(s.name("thread")), [])
+    """Every method that is given a run raises UnknownRun where it is not there; nothing is created by it.
+
+    So does an id that no run can have, as it comes from an address, and a name that nothing can have finds nothing.
+    """
+    await s.refuses(UnknownRun, s.a.append(batch(s.name(), 0)), "append")
+    for run in (s.name(), *UNSTORABLE, "x" * 501):
+        await s.refuses(UnknownRun, s.a.read(run), f"read of {run!r}")
+        await s.refuses(UnknownRun, s.a.info(run), f"info of {run!r}")
+        await s.refuses(UnknownRun, s.a.standing(run), f"standing of {run!r}")
+        await s.refuses(UnknownRun, s.a.history(run), f"history of {run!r}")
+        await s.refuses(UnknownRun, s.a.post(run, "steer", "k", b"{}"), f"post to {run!r}")
+        await s.refuses(UnknownRun, s.a.inbox(run), f"inbox of {run!r}")
+        await s.refuses(UnknownRun, anext(s.a.tail(run)), f"tail of {run!r}")
+        await s.refuses(UnknownRun, anext(s.a.letters(run)), f"letters of {run!r}")
+        await s.refuses(UnknownRun, s.a.runs(before=run), f"runs before {run!r}")
+        s.same(f"delete of {run!r}", await s.a.delete(run), False)
+        s.same(f"the thread {run!r}", await s.a.thread(run), [])
+        s.same(f"delete of the thread {run!r}", await s.a.delete_thread(run), 0)
+        s.same(f"runs of the agent {run!r}", await s.a.runs(agent=run), [])
+        s.same(f"runs of the thread {run!r}", await s.a.runs(thread=run), [])
+        s.same(f"runs of the owner {run!r}", await s.a.runs(owner=run), [])
+        s.same(f"runs with the label {run!r}", await s.a.runs(labels={run: "a"}), [])
+        s.same(f"runs with the value {run!r}", await s.a.runs(labels={s.name(): run}), [])
 
 
 async def runs_are_found_by_what_they_are(s: Stores) -> None:

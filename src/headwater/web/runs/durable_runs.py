@@ -104,7 +104,7 @@ class DurableRuns:
         """Returns the owner's run with that id. Raises Problem, the same for another owner's run as for no run."""
         info = await self.info(id)
         if info is None or info.request.labels.get(OWNER) != owner:
-            raise Problem("unknown_run", "There is no such run.", hint="Check the id; a run may have been deleted.")
+            raise _unknown()
         return info, Followed(self.home, id)
 
     def notes_of(self, info: RunInfo) -> dict[str, Any]:
@@ -154,6 +154,8 @@ class DurableRuns:
                 before=before,
                 limit=limit,
             )
+        except UnknownRun as error:
+            raise _unknown() from error
         except HeadwaterError as error:
             raise unavailable(error) from error
         return [info for info in found if info.request.labels.get(OWNER) == owner]
@@ -162,6 +164,10 @@ class DurableRuns:
 def _name(conversation: Sequence[str]) -> str:
     """Returns the conversation as a label. A label is short; a client's id may be of any length."""
     return hashlib.sha256(msgspec.json.encode(conversation)).hexdigest()
+
+
+def _unknown() -> Problem:
+    return Problem("unknown_run", "There is no such run.", hint="Check the id; a run may have been deleted.")
 
 
 def unavailable(error: BaseException) -> Problem:
