@@ -278,8 +278,57 @@ def test_a_list_inside_a_list() -> None:
 
 
 def test_what_is_not_a_list_has_no_items() -> None:
-    assert items_of(agent([letters(REPORT)]).run_stream("q"), "title") == []
-    assert items_of(agent([letters(REPORT)]).run_stream("q")) == []
+    """Where the type is not known, as of a run from a log."""
+    for path in ("title", (), "nothing"):
+        assert items_of(agent([letters(REPORT)], output_type=None).run_stream("q"), path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("tidse", "There is no list at 'tidse': the answer has no 'tidse'. Did you mean items('tides')?"),
+        ((), "There is no list at (): the answer is an object. Did you mean items('tides')?"),
+        (("tides", 0, "port"), "what is at ('tides', 0, 'port') is a string."),
+    ],
+)
+def test_a_path_at_which_the_answer_has_no_list_is_refused_before_anything_is_sent(path: Any, said: str) -> None:
+    writer = agent([letters(REPORT)])
+    with pytest.raises(ConfigurationError) as raised:
+        items_of(writer.run_stream("q"), path)
+    assert said in str(raised.value)
+    assert not asked(writer)
+    played = agent([letters(REPORT)], output_type=None).run_stream("q")
+    with pytest.raises(ConfigurationError, match="There is no list"):
+        items_of(played, path, output_type=Report)
+
+
+def test_another_agent_may_have_a_list_where_the_first_one_has_none() -> None:
+    expert = member("expert", '{"ports": [2]}', dict[str, list[int]])
+    first = Agent(name="first", model=model([Call("transfer_to_expert")]), handoffs=[expert], output_type=Report)
+    assert items_of(first.run_stream("q"), "ports") == [2]
+    both = ConcurrentWorkflow([member("a", REPORT, Report), member("b", '{"ports": [2]}', dict[str, list[int]])])
+    assert items_of(both.run_stream("q"), "ports", agent="b") == [2]
+
+
+REPEATED = '{"tides": [{"port": "a", "hour": 1}, {"port": "b", "hour": 2}], "title": "x", "tides": [], "title": "y"}'
+
+
+@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("mode", ["native", "tool"])
+def test_a_name_that_comes_twice_starts_the_answer_again(mode: Any, early: bool) -> None:
+    """The last one counts, and what was yielded of the first one is not in the answer."""
+
+    def stream(said: Any) -> AgentStream[Any, Any]:
+        turn = [Call("final_answer", said)] if mode == "tool" else [Say(said)]
+        return agent(turn, output_mode=mode).run_stream("q")
+
+    for said in ([REPEATED], [*REPEATED]):
+        assert seen(stream(said), early=early)[-1][0] == {"tides": [], "title": "y"}
+    assert items_of(stream([REPEATED]), "tides", early=early) == []
+    with pytest.raises(ItemsRestarted, match="after 2 of its items"):
+        items_of(stream([*REPEATED]), "tides", early=early)
+    again = items_of(stream([*REPEATED]), "tides", early=early, restarts="again")
+    assert [tide.hour for tide in again] == [1, 2]
 
 
 def test_an_invalid_item_is_not_yielded_nor_what_follows_it() -> None:

@@ -25,7 +25,7 @@ from headwater.events import (
     TextStarted,
 )
 from headwater.events.tree import Tree
-from headwater.runtime.unfinished_answer import ends_read, output_type_of, refuse_answer
+from headwater.runtime.unfinished_answer import ends_read, only_output_type_of, output_type_of, refuse_answer
 from headwater.schema.json_in_text import JSONInText
 from headwater.schema.plain import to_json
 from headwater.schema.problems import ValidationFailed
@@ -283,7 +283,11 @@ def as_items(
     early: bool = False,
     output: OutputType[Any] | None = None,
 ) -> Callable[[Event], list[Any] | None]:
-    """The elements of the list at `path`, validated. Raises ItemsRestarted."""
+    """The elements of the list at `path`, validated. Raises ConfigurationError, ItemsRestarted."""
+    if (known := output or only_output_type_of(run, agent)) is not None:
+        from headwater.schema.list_path import prove_list
+
+        prove_list(known, path)
     items = _Items(run, _Answer(run, agent, output), path, restarts, early=early)
 
     def project(event: Event) -> list[Any] | None:

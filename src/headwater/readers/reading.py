@@ -188,8 +188,9 @@ class Reader(Generic[T]):
     __anext__: Callable[[], Awaitable[T]]
 
     def __init__(self, run: Run, project: Callable[[Run], Callable[[Event], T | None]]) -> None:
+        shape = _shape(run, project)  # it may raise, and then there is nothing to close
         self._run = run
-        self._generator = _read(run, _shape(run, project))
+        self._generator = _read(run, shape)
         self.__anext__ = self._generator.__anext__
 
     def __aiter__(self) -> Self:
@@ -202,6 +203,8 @@ class Reader(Generic[T]):
         await self._run.settle()
 
     def __del__(self) -> None:
+        if not hasattr(self, "_run"):
+            return
         run = self._run
         if not run.over and (run.fold.started is not None or run.stopping):
             run.abort("left")

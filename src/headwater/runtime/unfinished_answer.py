@@ -16,7 +16,7 @@ from headwater.runtime.run import Run
 if TYPE_CHECKING:
     from headwater.schema.output import OutputType
 
-__all__ = ("ends_read", "output_type_of", "refuse_answer")
+__all__ = ("ends_read", "only_output_type_of", "output_type_of", "refuse_answer")
 
 
 def ends_read(run: Run, event: Event) -> bool:
@@ -28,6 +28,13 @@ def output_type_of(run: Run, id: str) -> OutputType[Any] | None:
     """The type of the answer of `run`, or of the run of that id inside it; None for text and for a run from a log."""
     found = _find(run, id)
     return None if found is None or found.job.output is None else found.job.output.type
+
+
+def only_output_type_of(run: Run, agent: str | None) -> OutputType[Any] | None:
+    """The type of the answer if nobody but the run's own agent can give it, and it is the `agent` that is asked for."""
+    if not isinstance(run, AgentRun) or agent not in (None, run.name) or run.job.output is None:
+        return None
+    return None if any(hasattr(tool, "take_over") for tool in run.job.tools.values()) else run.job.output.type
 
 
 def refuse_answer(run: Run, id: str, step: int, attempt: int, problem: str) -> None:

@@ -4,9 +4,10 @@
     reader.feed('{"ports": ["Brest", "Cam')
     reader.value  # {"ports": ["Brest", "Cam"]}
 
-The grammar is that of `json.loads`, which also accepts NaN and Infinity. An open string is part of the value, without
-an incomplete escape; a number counts once the character after it has arrived, a member of an object once its value has
-begun. Owns the grammar alone: where the JSON begins in a text is up to `json_in_text`.
+The grammar is that of `json.loads`, which also accepts NaN and Infinity, except that no name may come twice in an
+object: the last one would count, and the value of the first one is known already. An open string is part of the value,
+without an incomplete escape; a number counts once the character after it has arrived, a member of an object once its
+value has begun. Owns the grammar alone: where the JSON begins in a text is up to `json_in_text`.
 """
 
 from __future__ import annotations
@@ -295,9 +296,9 @@ class GrowingJSON:
 
     def _end_string(self) -> None:
         if self._is_name:
-            self._keys[-1] = "".join(self._pieces)
+            self._keys[-1] = name = "".join(self._pieces)
             self._pieces.clear()
-            self._state = _COLON
+            self._state = _BROKEN if name in self._stack[-1] else _COLON
             return
         self._join()
         self._fresh.clear()
