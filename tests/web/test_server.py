@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from headwater.web import Limits, router, server
 from headwater.web.server import HTTP, config
@@ -80,6 +81,40 @@ def test_a_stream_is_not_an_endless_head(monkeypatch: pytest.MonkeyPatch) -> Non
             headers = {"accept": "text/event-stream"}
             async with here.client.stream("POST", "/runs", json={"input": "Go."}, headers=headers) as response:
                 assert (await read_events(response))[-1].event == "run.finished"
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_reader_is_written_to_directly_unless_something_is_in_between(
+    wrapped: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[bytes] = []
+    whole = server._chunk
+
+    def chunk(data: bytes) -> bytes:
+        written.append(data)
+        return whole(data)
+
+    monkeypatch.setattr(server, "_chunk", chunk)
+    seen: list[bytes] = []
+    routes = router(paced("a", 10, 0.05))
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def tell(message: Message) -> None:
+            seen.append(message.get("body", b""))
+            await send(message)
+
+        await routes(scope, receive, tell if wrapped else send)
+
+    async def main() -> None:
+        async with served(app) as here:
+            headers = {"accept": "application/x-ndjson"}
+            async with here.client.stream("POST", "/runs", json={"input": "Go."}, headers=headers) as response:
+                told = await response.aread()
+            assert b"run.finished" in told
+            assert written == [] if wrapped else b"a8 " in b"".join(written)
+            assert b"".join(seen) == told if wrapped else seen == []
 
     asyncio.run(main())
 

@@ -7,14 +7,16 @@ close the WebSockets, because they know when their runs have ended. It must neve
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import uvicorn
-from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from headwater.web.http.answers import ABORT
+from headwater.web.http.answers import ABORT, DIRECT
 from headwater.web.limits import GRACE_SECONDS, MAX_READERS, Limits
 
 __all__ = ("HTTP", "WebSocket", "config")
@@ -32,6 +34,35 @@ STOP_SECONDS: Final = 30
 """How long the server waits for readers during shutdown; the runs have ended long before."""
 
 _TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+@lru_cache(1)
+def _chunk(data: bytes) -> bytes:
+    """Frames a piece of a body; the same piece is often written to many readers in a row."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+def direct_write(send: Send) -> Callable[[bytes], bool] | None:
+    """Returns a function that writes a piece of the response's body at once, between two calls of `send`.
+
+    It returns False, and has written nothing, if the connection is not ready. None if `send` is not the server's own,
+    because something in between may change what is sent, and if the body is not sent in chunks.
+    """
+    cycle = getattr(send, "__self__", None)
+    if not isinstance(cycle, RequestResponseCycle) or not cycle.chunked_encoding:
+        return None
+    flow, write_to = cycle.flow, cycle.transport.write
+
+    def write(data: bytes) -> bool:
+        if flow.write_paused or cycle.disconnected:
+            return False
+        try:
+            write_to(_chunk(data))
+        except (OSError, RuntimeError):  # an event loop may raise for a connection that has just ended
+            return False
+        return True
+
+    return write
 
 
 class HTTP(HttpToolsProtocol):
@@ -63,7 +94,7 @@ class HTTP(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Called when a request starts."""
         super().on_message_begin()
-        cast("dict[str, Any]", self.scope)["extensions"] = {ABORT: self.transport.abort}
+        cast("dict[str, Any]", self.scope)["extensions"] = {ABORT: self.transport.abort, DIRECT: direct_write}
         self._in_head, self._head_bytes = True, 0
         if self._clock is None:
             self._clock = self.loop.call_later(HEAD_SECONDS, self.transport.abort)

@@ -129,6 +129,68 @@ async def test_readers_of_one_wire_share_the_encoded_bytes() -> None:
     assert len(made) == 2 * len(live.log)  # nobody was left who could have kept it
 
 
+async def _directly(reading: Reading, refuses: int = 0) -> tuple[bytes, int]:
+    """Reads over a connection that is full every so many pieces; also returns how often its task was needed."""
+    got: list[bytes] = []
+
+    def write(data: bytes) -> bool:
+        if refuses and len(got) % refuses == 0:
+            return False
+        got.append(data)
+        return True
+
+    reading.direct = write
+    own = 0
+    async for data in reading:
+        got.append(data)
+        own += 1
+    reading.close()
+    return b"".join(got), own
+
+
+@virtual
+async def test_readers_are_written_to_without_their_tasks() -> None:
+    live = live_of(ConcurrentWorkflow([paced("a", 9), paced("b", 20, 0.7)], name="team"))
+    readings = [live.read(NDJSON, position) for position in range(6)]
+    quick, *others = (asyncio.create_task(_directly(reading, number)) for number, reading in enumerate(readings))
+    usual = asyncio.create_task(rest_of(live))
+    await asyncio.sleep(5)
+    late = asyncio.create_task(_directly(live.read(NDJSON)))
+    for position, task in enumerate([quick, *others]):
+        assert (await task)[0] == whole(live, position)
+    assert (await late)[0] == await usual == whole(live)
+    assert (quick.result()[1], late.result()[1]) == (1, 1)  # for what was there when it came
+
+
+@virtual
+async def test_a_wire_that_fails_ends_its_readers_only() -> None:
+    def line(event: Event) -> bytes:
+        if event.seq == 6:
+            raise ValueError("it fails")
+        return json_line(event)
+
+    live = live_of(paced("a"))
+    wire = Wire(key="fails", make=lambda: line, media_type="x")
+    failing = [asyncio.create_task(_directly(live.read(wire))) for _ in range(3)]
+    await live.task
+    assert state(live) == "finished"
+    for task in failing:
+        with pytest.raises(ValueError, match="it fails"):
+            await task
+
+
+@virtual
+async def test_heartbeats_count_from_the_last_direct_write() -> None:
+    live = live_of(paced("a", 2, 10.0))
+    reading = live.read(NDJSON)
+    task = asyncio.create_task(_directly(reading))
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    await asyncio.sleep(15)
+    assert reading.since - begun == 10
+    await task
+
+
 @virtual
 async def test_a_silent_reader_gets_only_heartbeats() -> None:
     live = live_of(paced("a", 2, 30.0))

@@ -21,6 +21,7 @@ from headwater.web.wires.wire import Wire
 
 __all__ = (
     "ABORT",
+    "DIRECT",
     "AnswerThatWaits",
     "StreamAnswer",
     "json_answer",
@@ -31,6 +32,9 @@ __all__ = (
 
 ABORT: Final = "headwater.abort"
 """The scope extension with which our own server closes a connection without waiting for its reader."""
+
+DIRECT: Final = "headwater.direct"
+"""The scope extension of our own server that returns, for its `send`, what writes without a task: `Reading.direct`."""
 
 _STREAM_HEADERS: Final = {"cache-control": "no-cache, no-transform", "x-accel-buffering": "no"}
 """Tells proxies not to cache, transform or buffer the stream."""
@@ -141,6 +145,8 @@ class StreamAnswer(Response):
         """Sends the whole stream."""
         await self.begin(send)
         if scope["method"] != "HEAD":
+            if not self._wire.last and (direct := (scope.get("extensions") or {}).get(DIRECT)):
+                reading.direct = direct(send)
             await self.tell(reading, send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

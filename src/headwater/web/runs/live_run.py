@@ -1,7 +1,8 @@
 """A run that belongs to the server: its own task pulls it, and any number of readers follow it.
 
 Owns the task, the log, the timeout of the run, and what happens when its last reader disconnects. A reader is a
-position in the log and has no queue, so a slow reader delays only itself. It must never show a reader events past
+position in the log and has no queue, so a slow reader delays only itself. Readers that have everything are written to
+in the run's own task, if the server can do that. It must never show a reader events past
 `visible`, and readers must never change what the run does.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeAlias
 
 from headwater.errors import LimitExceeded, RunTimeout
@@ -82,6 +83,8 @@ class LiveRun:
         self._ended = ended
         self._frames: dict[Any, Frames] = {}
         self._waiting: set[asyncio.Future[None]] = set()
+        self._followers: dict[Any, Followers] = {}
+        """By the key of their wire."""
         self._loop = asyncio.get_running_loop()
         self._grace: asyncio.TimerHandle | None = None
         self._clock: asyncio.TimerHandle | None = None
@@ -159,6 +162,11 @@ class LiveRun:
     def _show(self) -> None:
         """Makes the appended events visible to readers."""
         self.visible = len(self.log)
+        for followers in self._followers.values():
+            if self.over:
+                followers.part()
+            else:
+                followers.tell(self.log, self.visible, self._loop.time())
         waiting, self._waiting = self._waiting, set()
         for reader in waiting:
             if not reader.done():
@@ -269,6 +277,7 @@ class LiveRun:
         key = reading.wire.key
         if not any(other.wire.key == key for other in self.readings):
             self._frames.pop(key, None)
+            self._followers.pop(key, None)
         if self.leader is reading and self._run is not None:
             self._run.cancel("left")
             self._rest = self._begin_driving(self._run)  # the run continues, or finishes, without a reader
@@ -310,6 +319,13 @@ class LiveRun:
         frames = self._frames[wire.key] = Frames(map, first)
         return frames
 
+    def followers(self, wire: Wire) -> Followers:
+        """Returns the readers of the wire that are written to directly; its frames are shared already."""
+        followers = self._followers.get(wire.key)
+        if followers is None:
+            followers = self._followers[wire.key] = Followers(self._frames[wire.key])
+        return followers
+
     def news(self) -> asyncio.Future[None]:
         """Returns a future that is done when more events are visible, or the run is over."""
         future = self._loop.create_future()
@@ -319,6 +335,59 @@ class LiveRun:
     def no_news(self, future: asyncio.Future[None]) -> None:
         """Drops a future of `news`, so that a long idle run does not accumulate those of former readers."""
         self._waiting.discard(future)
+
+
+class Followers:
+    """The readers of one wire that have all its bytes, and to whom the server can write without their tasks.
+
+    They move on together, so that new bytes cost each of them hardly more than the write.
+    """
+
+    __slots__ = ("_at", "_block", "_frames", "_writes", "told_at")
+
+    def __init__(self, frames: Frames) -> None:
+        self._frames = frames
+        self._writes: dict[Reading, Callable[[bytes], bool]] = {}
+        self._block, self._at = frames.tail, 0
+        self.told_at = 0.0
+        """When they were written to, in the loop's time."""
+
+    def add(self, reading: Reading, write: Callable[[bytes], bool]) -> bool:
+        """Adds a reader that has all bytes. Returns False if its place is not that of the others."""
+        if not self._writes:
+            self._block, self._at = reading.place
+        elif reading.place != (self._block, self._at):
+            return False
+        self._writes[reading] = write
+        return True
+
+    def remove(self, reading: Reading) -> None:
+        """Removes a reader, which continues from its place."""
+        if self._writes.pop(reading, None) is not None:
+            reading.continue_at(self._block, self._at, self.told_at)
+
+    def tell(self, log: KeptLog, end: int, now: float) -> None:
+        """Writes the frames of the events before position `end`."""
+        if not self._writes:
+            return
+        try:
+            self._frames.catch_up(log, end)
+        except Exception:  # a wire's, which ends its readers, but not the run: each meets it in its own task
+            self.part()
+            return
+        while (place := self._block.after(self._at)) is not None:
+            self._block, self._at = place
+            data = self._block.piece(self._at)
+            behind = [reading for reading, write in self._writes.items() if not write(data)]
+            self.part(behind)
+            self._at += len(data)
+            self.told_at = now
+
+    def part(self, readings: Iterable[Reading] | None = None) -> None:
+        """Lets these readers, or all, continue in their own tasks."""
+        for reading in [*self._writes] if readings is None else readings:
+            self.remove(reading)
+            reading.rouse()
 
 
 class Reading(AsyncIterator[bytes]):
@@ -331,16 +400,18 @@ class Reading(AsyncIterator[bytes]):
         "_at",
         "_block",
         "_done",
+        "_followers",
         "_live",
         "_map",
         "_nap",
         "_position",
         "_said",
+        "_since",
         "_skip",
+        "direct",
         "given",
         "on_idle",
         "on_stall",
-        "since",
         "wire",
     )
 
@@ -362,8 +433,12 @@ class Reading(AsyncIterator[bytes]):
         self._nap: asyncio.Future[None] | None = None
         self.given = False
         """Whether its last bytes are still being written: it has not asked for more."""
-        self.since = live._loop.time()
-        """Start of the current write or silence, in the loop's time."""
+        self.direct: Callable[[bytes], bool] | None = None
+        """Writes bytes at once, without the reader's task. Returns False, without writing any, if that has to wait or
+        is impossible; never raises."""
+        self._followers: Followers | None = None
+        """Those among which it is written to directly, while it waits."""
+        self._since = live._loop.time()
         self.on_stall: Callable[[], None] | None = None
         """Called when a write takes too long."""
         self.on_idle: Callable[[bytes], None] | None = None
@@ -383,7 +458,7 @@ class Reading(AsyncIterator[bytes]):
         while True:
             if data := self._take():
                 self.given = True
-                self.since = live._loop.time()
+                self._since = live._loop.time()
                 return data
             if self._block is None:
                 await asyncio.sleep(0)  # yield to other tasks while catching up
@@ -393,23 +468,55 @@ class Reading(AsyncIterator[bytes]):
             if leads:
                 await live.lead()
                 continue
-            self._nap = nap = live.news()
-            try:
-                await nap
-            finally:
-                live.no_news(nap)
-                self._nap = None
+            await self._wait()
+
+    async def _wait(self) -> None:
+        """Waits for bytes that are not written directly, for a heartbeat, or for the end of the run."""
+        live, write = self._live, self.direct
+        followers = None if write is None else live.followers(self.wire)
+        if followers is not None and write is not None and followers.add(self, write):
+            self._followers, self._nap = followers, live._loop.create_future()
+        else:
+            self._nap = live.news()
+        try:
+            await self._nap
+        finally:
+            if self._followers is not None:
+                self._followers.remove(self)
+                self._followers = None
+            live.no_news(self._nap)
+            self._nap = None
+
+    def rouse(self) -> None:
+        """Lets its task continue, if it waits."""
+        if self._nap is not None and not self._nap.done():
+            self._nap.set_result(None)
+
+    @property
+    def place(self) -> tuple[Block, int]:
+        """Where its next byte is, or will be, once it reads the shared frames."""
+        assert self._block is not None
+        return self._block, self._at
+
+    def continue_at(self, block: Block, at: int, since: float) -> None:
+        """Called when it stops following, with the place of its next byte."""
+        self._block, self._at, self._since = block, at, max(self._since, since)
+
+    @property
+    def since(self) -> float:
+        """Start of the current write or silence, in the loop's time."""
+        return self._since if self._followers is None else max(self._since, self._followers.told_at)
 
     def wake(self) -> bool:
         """Sends a heartbeat if nothing else is being sent. Returns False if the reader is not idle."""
         if self._live.leader is self and self.on_idle is not None and self.wire.idle:
-            self.since = self._live._loop.time()
+            self._since = self._live._loop.time()
             self.on_idle(self.wire.idle)
             return True
         if self._nap is None or self._nap.done() or not self.wire.idle:
             return False
         self._said += self.wire.idle
-        self._nap.set_result(None)
+        self.rouse()
         return True
 
     def cut_off(self) -> None:
@@ -434,12 +541,11 @@ class Reading(AsyncIterator[bytes]):
     def _shared(self) -> bytes:
         block, at = self._block, self._at
         assert block is not None
-        while at >= len(block.data):
-            if block.next is None:
-                self._block, self._at = block, at
-                return b""
-            block, at = block.next, 0
-        data = bytes(block.data[at : at + WRITE_BYTES])
+        place = block.after(at)
+        if place is None:
+            return b""
+        block, at = place
+        data = block.piece(at)
         self._block, self._at = block, at + len(data)
         self._done = self._at == len(block.data) and block.next is None
         return data

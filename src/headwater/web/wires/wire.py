@@ -47,7 +47,7 @@ class Block:
     A reader drops its reference to a block after reading it, so blocks that all have read are freed.
     """
 
-    __slots__ = ("data", "ends", "first", "next")
+    __slots__ = ("_cut", "_piece", "data", "ends", "first", "next")
 
     def __init__(self, first: int) -> None:
         self.first = first
@@ -55,10 +55,29 @@ class Block:
         self.ends = array("Q")
         """The end offset of each event's frame."""
         self.next: Block | None = None
+        self._piece = b""
+        self._cut = 0
+        """The start offset of the last piece."""
 
     def offset(self, position: int) -> int:
         """Returns the start offset of the frame of the event at `position`."""
         return self.ends[position - self.first - 1] if position > self.first else 0
+
+    def after(self, at: int) -> tuple[Block, int] | None:
+        """Returns the place of the next byte, which may be in a later block; None if there is none yet."""
+        block = self
+        while at >= len(block.data):
+            if block.next is None:
+                return None
+            block, at = block.next, 0
+        return block, at
+
+    def piece(self, at: int) -> bytes:
+        """Returns the bytes from that offset on, at most WRITE_BYTES. Readers who are at the same place share them."""
+        piece = self._piece
+        if at != self._cut or at + len(piece) != len(self.data) or not piece:
+            self._cut, self._piece = at, (piece := bytes(self.data[at : at + WRITE_BYTES]))
+        return piece
 
 
 class Frames:
@@ -80,14 +99,13 @@ class Frames:
 
     def catch_up(self, log: KeptLog, end: int) -> None:
         """Encodes the missing frames of events before position `end`."""
-        block, position = self.tail, self.upto
-        while position < end:
-            block.data += self._map(log[position])
+        block = self.tail
+        while self.upto < end:
+            block.data += self._map(log[self.upto])
             block.ends.append(len(block.data))
-            position += 1
+            self.upto += 1
             if len(block.data) >= WRITE_BYTES:
-                block = self._begin_block(position)
-        self.upto = position
+                block = self._begin_block(self.upto)
 
     def _begin_block(self, first: int) -> Block:
         block = Block(first)
