@@ -104,6 +104,38 @@ def test_what_a_reader_saw_elsewhere_is_waited_for(journal: str) -> None:
     of_two_servers(journal, use)
 
 
+def test_a_run_that_is_let_go_while_a_reader_comes_is_found_again(
+    journal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its log here is no longer the whole one: what a reader saw elsewhere would be past its end."""
+
+    async def use(one: Manager, other: Manager) -> None:
+        live = one.start("payer", "Pay")
+        reading = one.read(live, SSE)
+        async for data in reading:
+            if b"approval.asked" in data:
+                break
+        there = await other.find(live.id, position=NOW)
+        assert other.durable is not None
+        info = other.durable.info
+
+        async def slow(id: str) -> Any:
+            if not there.over:
+                there.cancel("shutdown")  # as after some time without a reader
+                await asyncio.wait({there.task})
+            return await info(id)
+
+        monkeypatch.setattr(other.durable, "info", slow)
+        again = await other.find(live.id, position=there.visible + 1)
+        assert there.let_go
+        assert again is not there
+        assert not again.over
+        assert again.visible >= there.visible
+        one.leave(reading)
+
+    of_two_servers(journal, use)
+
+
 def test_a_run_is_its_owners_alone(journal: str) -> None:
     async def use(one: Manager, other: Manager) -> None:
         live = one.start("plain", "Hi", owner="ann")

@@ -230,6 +230,11 @@ class LiveRun:
         return self._run.people.pending if self.followed else self._run.people.unattended
 
     @property
+    def let_go(self) -> bool:
+        """Whether this server has stopped to read a run that is driven elsewhere, and may go on there."""
+        return self.over and self.followed and self.log.end is None
+
+    @property
     def run(self) -> Run | None:
         """The run itself, to send it messages; None once it is over."""
         return self._run

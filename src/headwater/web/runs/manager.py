@@ -214,6 +214,10 @@ class Manager:
         A run that is read from the journal has caught up with what was stored, if `position` lies past what is
         visible here (`NOW`: with everything). Raises Problem, the same for another owner's run as for no run.
         """
+        live = await self._found(id, owner, position)
+        return await self._found(id, owner, position) if live.let_go else live  # it was let go while it was awaited
+
+    async def _found(self, id: str, owner: str | None, position: int) -> LiveRun:
         durable = self.durable
         try:
             live = self.get(id, owner)
@@ -334,7 +338,7 @@ class Manager:
 
     def _ended(self, live: LiveRun) -> None:
         self._going.pop(live.id, None)
-        if live.followed and live.log.end is None:
+        if live.let_go:
             return  # this server stopped reading it: it is found in the journal again
         for conversation in [one for one, other in self._talking.items() if other is live]:
             del self._talking[conversation]
