@@ -42,8 +42,8 @@ class AdaptedRun(ToldRun):
     ) -> None:
         self._told: deque[tuple[ToldRun, Saying]] = deque()
         super().__init__(name, self._told, timeout=timeout, quiet=quiet, origin=Origin.here())
-        self.input = whole = all_well_formed(input)
-        self._replaced = whole is not input
+        self.input: tuple[Message, ...] = all_well_formed(input)
+        self._replaced = self.input is not input
         self.context = context
         self._tell: Tell | None = tell
         self._begun = False

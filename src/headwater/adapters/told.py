@@ -71,7 +71,7 @@ class ToldRun(ToldSteps):
         self._below: dict[str, ToldRun] = {}
         """The open runs that answer calls, by the call's key."""
         self._successor: ToldRun | None = None
-        self.told_all = False
+        self.told_all: bool = False
         """Whether its end was said."""
         self.begin_on_behalf(origin)
 

@@ -41,9 +41,9 @@ class ToldSteps(Parent):
         self, name: str, sayings: deque[tuple[Any, Saying]], *, timeout: float | None = None, quiet: bool = False
     ) -> None:
         super().__init__(well_formed(name), timeout=timeout, quiet=quiet)
-        self.model = ""
+        self.model: str = ""
         """The model that it calls first, if that is known."""
-        self.provider = ""
+        self.provider: str = ""
         self._sayings = sayings
         self._decoder: Decoder | None = None
         """The open step."""

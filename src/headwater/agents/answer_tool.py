@@ -25,7 +25,7 @@ class AnswerTool(Plain):
     def __init__(self, output: OutputSpec, parse: Callable[[str], Any]) -> None:
         self.name = ANSWER_TOOL
         about = f" {output.description}" if output.description else ""
-        self.spec = ToolSpec(
+        self.spec: ToolSpec = ToolSpec(
             name=self.name,
             description=f"Give your final answer, which ends the task.{about}",
             parameters=output.schema,

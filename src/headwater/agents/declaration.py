@@ -30,7 +30,7 @@ from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, UsageError
 from headwater.events.messages import Message
 from headwater.providers.pricing import Prices
-from headwater.providers.request import ProviderTool, Secret, Settings
+from headwater.providers.request import ProviderTool, Secret, Settings, ToolSpec
 from headwater.readers.callbacks import Callback, watch
 from headwater.runtime.agent_loop import MAX_STEPS, Limits
 from headwater.runtime.agent_run import AgentRun
@@ -48,6 +48,7 @@ from headwater.tools.work import Approval, Offered, Toolbox, ToolErrors
 if TYPE_CHECKING:
     from headwater.runtime.budget import Budget
     from headwater.runtime.compaction import Compaction
+    from headwater.runtime.guards.guard import Guard
 
 __all__ = ("Declaration",)
 
@@ -156,18 +157,18 @@ class Declaration(DeepCopied, OtherMethods, Journaled[OutputT], Generic[ContextT
         self.approval: Approval = approval
         self.approver = approver
         self.keep_log = keep_log
-        self.client_tools = client_specs(client_tools)
+        self.client_tools: tuple[ToolSpec, ...] = client_specs(client_tools)
         self.view = view
         self.compact = compact
         self.budget = budget
         self.prices = prices
-        self.guards = validation.guards(guards)
+        self.guards: tuple[Guard, ...] = validation.guards(guards)
         self.output_mode: OutputMode = output_mode
         self.context_type: Any = context_type
         self.sticky = sticky
         self._keep_journal(journal, context_from, on_waiting, keep)
         _check(self)
-        self.settings = merged(_settings_of(settings), others, _ARGUMENTS)
+        self.settings: Settings = merged(_settings_of(settings), others, _ARGUMENTS)
         self._base_url = validation.address(given["base_url"])
         self._fallback = models("fallback", given["fallback"])
         self._tools: dict[str, Offered] = {}
@@ -197,7 +198,7 @@ class Declaration(DeepCopied, OtherMethods, Journaled[OutputT], Generic[ContextT
         if isinstance(model, Model) and (self._base_url is not None or self._key is not None):
             raise TypeError("base_url= and api_key= belong to the Model: pass them to it.")
         self._model = model
-        self.llm = self._model_of(model)
+        self.llm: Model = self._model_of(model)
 
     def _model_of(self, model: ModelLike | None) -> Model:
         """`model` with the agent's base URL, fallbacks, and its key if it belongs to the same provider.

@@ -25,8 +25,8 @@ class Handoff(Plain):
 
     def __init__(self, to: str, description: str, begin: Callable[..., Run]) -> None:
         self.to = to
-        self.name = f"transfer_to_{tool_name(to)}"[:64]
-        self.spec = ToolSpec(
+        self.name: str = f"transfer_to_{tool_name(to)}"[:64]
+        self.spec: ToolSpec = ToolSpec(
             name=self.name,
             description=f"Give the conversation to {to}, who answers from here on."
             + (f" {description}" if description else ""),

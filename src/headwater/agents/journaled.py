@@ -38,7 +38,9 @@ class OtherMethods:
         self._details = details
 
     # It can be set, but not read: elsewhere agents have a method `stream`, and a bool cannot say what to write instead.
-    stream = property(None, _set_details, doc="Whether token callbacks get details; as the argument of that name.")
+    stream: property = property(
+        None, _set_details, doc="Whether token callbacks get details; as the argument of that name."
+    )
 
     if not TYPE_CHECKING:  # type checkers would otherwise accept any name
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -35,8 +36,8 @@ class Output:
         from headwater.schema.output import OutputType
 
         self.type: OutputType[Any] = OutputType(output_type)
-        self.parse = self.type.parse
-        self.spec = OutputSpec(
+        self.parse: Callable[[str], Any] = self.type.parse
+        self.spec: OutputSpec = OutputSpec(
             name=self.type.name,
             schema=self.type.schema or {},
             strict=self.type.strict,

@@ -89,8 +89,9 @@ class UnawaitedRun(Coroutine[Any, Any, ResultT]):
     def _text_too_soon(self, *_: Any) -> Any:
         raise LoopMisuse("This run was not awaited, so there is no text yet.", hint=_HINT)
 
-    # Operations on text. Without these, Python would raise a TypeError that does not say what to do.
-    __str__ = __format__ = __add__ = __radd__ = __len__ = __iter__ = __getitem__ = __contains__ = _text_too_soon
+    if not TYPE_CHECKING:  # type checkers would otherwise accept these
+        # Operations on text. Without these, Python would raise a TypeError that does not say what to do.
+        __str__ = __format__ = __add__ = __radd__ = __len__ = __iter__ = __getitem__ = __contains__ = _text_too_soon
 
     def __bool__(self) -> bool:
         return True  # code that passes awaitables around may test them
@@ -127,8 +128,8 @@ class RunnableTool(DeepCopied, Plain):
         self._begin = begin
         self.runnable = runnable
         self.approval: Approval = validation.approval(approval)
-        self.name = name or tool_name(runnable.name)
-        self.spec = ToolSpec(
+        self.name: str = name or tool_name(runnable.name)
+        self.spec: ToolSpec = ToolSpec(
             name=self.name,
             description=description or f"Ask {runnable.name}, and get the answer.",
             parameters={

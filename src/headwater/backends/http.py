@@ -157,7 +157,7 @@ class HTTPExchange:
         output_mode: str = "",
     ) -> None:
         self.decoder = decoder
-        self.alive_at = 0.0
+        self.alive_at: float = 0.0
         self._request = request
         self._provider = provider
         self._model = model

@@ -86,7 +86,7 @@ class RetriesLeft:
     __slots__ = ("left",)
 
     def __init__(self, left: int = MAX_RETRIES_A_RUN) -> None:
-        self.left = left
+        self.left: int = left
 
 
 class Meter(Protocol):
@@ -176,7 +176,7 @@ class Asking:
         if before is not None:
             self._attempt, self._cause, self._tries = before.attempt, before.cause, before.tries
             self._at = min(before.backend, len(self._backends) - 1)
-        self.backend = self._backends[self._at]
+        self.backend: Backend = self._backends[self._at]
         self.decoder: Decoder | None = None
 
     async def pull(self) -> list[Event]:

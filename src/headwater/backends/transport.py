@@ -64,7 +64,7 @@ class Reply:
         )
         if self._buffer is not None:
             _read_faster(response.content)
-        self.status = response.status
+        self.status: int = response.status
         self.headers: Mapping[str, str] = {name.lower(): value for name, value in response.headers.items()}
 
     async def read(self) -> bytes:

@@ -29,7 +29,7 @@ class Conversation:
 
         self.agent = agent
         self.thread = thread
-        self.usage = Usage()
+        self.usage: Usage = Usage()
         """The usage of all answers."""
         self.last_answer: Any = None
         """The last answer, a Response or Results; None before the first."""
@@ -41,9 +41,9 @@ class Conversation:
         """The files that /save has written, which it may overwrite."""
         self.out = out
         self.at_terminal = at_terminal
-        self.shown = at_terminal and out.isatty()
+        self.shown: bool = at_terminal and out.isatty()
         """Whether input and output are a terminal."""
-        self.failed = False
+        self.failed: bool = False
         """Whether an answer has failed."""
         self._watching = watching
 

@@ -55,7 +55,7 @@ class Outlet:
 
     def __init__(self) -> None:
         self.on_problem: Callable[[], None] | None = None
-        self.noted = False
+        self.noted: bool = False
         """Whether a message stands on the terminal above what comes first."""
         self._file = sys.stdout
         self._problem: Exception | None = None

@@ -72,8 +72,8 @@ class Home:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.members = Members()
-        self.process = os.getpid()
+        self.members: Members = Members()
+        self.process: int = os.getpid()
         self._host = socket.gethostname()
         self._boot = _boot()
         self._stations: dict[asyncio.AbstractEventLoop, Station] = {}

@@ -51,7 +51,7 @@ class Inbox:
     """The letters to one run that this process drives. `events` are those of its log so far."""
 
     def __init__(self, run: Run, events: Iterable[Event] = ()) -> None:
-        self.heard = 0
+        self.heard: int = 0
         """Number of read letters that wake a run."""
         self._run = run
         self._known = {key for event in events if (key := _key(event)) is not None}

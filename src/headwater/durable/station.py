@@ -43,22 +43,22 @@ class Station:
         members: Mapping[str, Drivable],
         submit: Callable[[RunInfo], None],
     ) -> None:
-        self.loop = asyncio.get_running_loop()
+        self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.about = about
-        self.worker = about.id
+        self.worker: str = about.id
         self.members = members
-        self.writer = Writer(self.log)
+        self.writer: Writer = Writer(self.log)
         self.engine: InProcess | None = None
         self.turned = True
         """Whether the loop has responded since the last check."""
-        self.closed = False
+        self.closed: bool = False
         self.stuck = False
         """Whether its loop did not respond at the last check: no more runs are submitted to it."""
-        self.claims = False
+        self.claims: bool = False
         """Whether it has claimed runs, so that it needs heartbeats."""
-        self.told = 0.0
+        self.told: float = 0.0
         """The time of the last heartbeat, on the monotonic clock."""
-        self.ahead = 0.0
+        self.ahead: float = 0.0
         """Seconds by which the store's clock is ahead of this machine's, as it was when the store was opened."""
         self._claiming = asyncio.Lock()
         self._open = open

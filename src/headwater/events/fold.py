@@ -86,7 +86,7 @@ class Fold:
         self.messages: list[Message] = []
         """The whole conversation so far: history, input, finished steps, tool results and added messages."""
         self._tool_errors: list[ToolError] = []
-        self.asked = Asked()
+        self.asked: Asked = Asked()
         """The questions to people, and their answers."""
         self.unheard: dict[str, MessageReceived] = {}
         """Messages sent to the run that no model has seen yet, by key; a successor may still see them."""
@@ -94,19 +94,19 @@ class Fold:
         """The keys of messages seen here that were sent to the run that handed over to this one."""
         self.finish_reason: str | None = None
         self.provider_finish_reason: str | None = None
-        self.model = ""
-        self.provider = ""
+        self.model: str = ""
+        self.provider: str = ""
         self._first_token: Event | None = None
         self._last_token: Event | None = None
         self._step: Step | None = None
-        self.said = Said()
+        self.said: Said = Said()
         """The content of the finished steps."""
         self._awaited: dict[str, Call] = {}
         """The calls of the last finished step, by key, whose results are not in a message yet."""
         self._unanswered: set[str] = set()
         """Those of them without a result. Kept apart so that the end of one call does not scan all others."""
         self._children: dict[str, ChildStarted] = {}
-        self.spending = Spending()
+        self.spending: Spending = Spending()
 
     # --- reading
 

@@ -45,9 +45,9 @@ class Stream:
     __slots__ = ("kind", "open", "pieces", "redacted", "signature")
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.pieces = Pieces()
-        self.open = True
+        self.kind: str = kind
+        self.pieces: Pieces = Pieces()
+        self.open: bool = True
         self.signature: str | None = None
         self.redacted: str | None = None
 
@@ -87,24 +87,24 @@ class Call:
     )
 
     def __init__(self, event: CallStarted) -> None:
-        self.key = event.call
-        self.step = event.step
-        self.call = ToolCall(id=event.id or event.call, name=event.name, arguments="", by=event.by)
+        self.key: str = event.call
+        self.step: int = event.step
+        self.call: ToolCall = ToolCall(id=event.id or event.call, name=event.name, arguments="", by=event.by)
         """As the model wrote it; the conversation keeps this form, whatever arguments were approved."""
         self.pieces: list[str] | None = []
-        self.said = 0
+        self.said: int = 0
         """Size of its arguments in bytes as they were streamed; counted once it is complete."""
-        self.cut = False
+        self.cut: bool = False
         self.error: str | None = None
         self.arguments: dict[str, Any] | None = None
         """The approved arguments, if they differ from the model's."""
-        self.allowed = False
+        self.allowed: bool = False
         """Whether a person approved it and it has to start."""
-        self.refusal = ""
+        self.refusal: str = ""
         """The text that the model gets if a person denied it."""
         self.started: ToolStarted | None = None
         """Its tool's last start."""
-        self.answered = False
+        self.answered: bool = False
         self.result: ToolResult | None = None
 
     @property
@@ -201,14 +201,14 @@ class Step:
     __slots__ = ("attempt", "calls", "content", "entries", "lead", "number", "refusal", "text")
 
     def __init__(self, number: int) -> None:
-        self.number = number
+        self.number: int = number
         self.attempt: int | None = None
         self.clear()
 
     def clear(self) -> None:
         """Clears the content: it was retracted, or never shown."""
-        self.lead = ""
-        self.text = Pieces()
+        self.lead: str = ""
+        self.text: Pieces = Pieces()
         self.refusal: list[str] = []
         self.entries: dict[int, Stream] = {}
         self.calls: dict[str, Call] = {}

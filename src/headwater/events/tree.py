@@ -87,34 +87,34 @@ class Node:
         final: bool | None = True,
         fold: Fold | None = None,
     ) -> None:
-        self.id = run
-        self.name = name
-        self.parent = parent
+        self.id: str = run
+        self.name: str = name
+        self.parent: str = parent
         """The id of its parent run."""
         self.role: Role = role
         self.call = call
-        self.after = after
+        self.after: tuple[str, ...] = after
         """The runs whose answers are part of its task."""
         self.final = final
         """Whether its last text is its workflow's answer; None while unknown."""
-        self.fold = fold
+        self.fold: Fold | None = fold
         self.shape: WorkflowShape | None = None
         """How it combines its members; None for an agent."""
         self.children: dict[str, Node] = {}
         """Its child runs by id, in the order in which they started."""
-        self.handed_over = False
+        self.handed_over: bool = False
         """Whether it has handed the conversation to another agent."""
-        self.answer_tool = ""
+        self.answer_tool: str = ""
         """The tool that its model may call to give the answer."""
-        self.gave = False
+        self.gave: bool = False
         """Whether a call gave its answer, so that none of its text is the answer once it has finished."""
-        self.led_on = False
+        self.led_on: bool = False
         """Whether its answer is part of another run's task."""
-        self.attempt = 0
+        self.attempt: int = 0
         """The open attempt of its step."""
-        self.may_retract = False
+        self.may_retract: bool = False
         """Whether the text of the open attempt may be retracted."""
-        self.sure = False
+        self.sure: bool = False
         """Whether the text of the open attempt is known to be its answer."""
         self.unbegun: ErrorInfo | None = None
         """The error that prevented its start."""

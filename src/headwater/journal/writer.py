@@ -70,7 +70,7 @@ class Writing:
         self.begin = begin
         self.error: HeadwaterError | None = None
         """The reason why nothing more is stored."""
-        self.stored_until = first
+        self.stored_until: int = first
         """The log's end as the store has it."""
         self._said = said
         self._ended = ended

@@ -67,13 +67,13 @@ class Call:
     __slots__ = ("args", "by", "custom", "id", "item_id", "key", "name", "ready", "signature")
 
     def __init__(self, key: str, ident: str, name: str, by: Literal["agent", "provider", "client"]) -> None:
-        self.key = key
-        self.id = ident
-        self.name = name
+        self.key: str = key
+        self.id: str = ident
+        self.name: str = name
         self.by = by
         self.args: list[str] = []
-        self.custom = False
-        self.ready = False
+        self.custom: bool = False
+        self.ready: bool = False
         self.signature: str | None = None
         self.item_id: str | None = None
 
@@ -84,8 +84,8 @@ class Part:
     __slots__ = ("kind", "number", "redacted", "signature")
 
     def __init__(self, kind: str, number: int) -> None:
-        self.kind = kind
-        self.number = number
+        self.kind: str = kind
+        self.number: int = number
         self.signature: str | None = None
         self.redacted: str | None = None
 
@@ -148,10 +148,10 @@ class Decoder:
     """The next suffix to try for a duplicate id."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
-        self.place = place or Place()
-        self.quirks = quirks or Quirks()
-        self.complete = False
-        self.ended = False
+        self.place: Place = place or Place()
+        self.quirks: Quirks = quirks or Quirks()
+        self.complete: bool = False
+        self.ended: bool = False
         self.events: list[Event] = []
         self.calls: list[Call] = []
         self._step = self.place.step
@@ -161,11 +161,11 @@ class Decoder:
         self._current: Part | None = None
         self._current_kind = ""
         self._current_number = 0
-        self.halves = Halves()
+        self.halves: Halves = Halves()
 
-    model = _FromOutside()
-    response_id = _FromOutside()
-    provider_finish_reason = _FromOutside()
+    model: _FromOutside = _FromOutside()
+    response_id: _FromOutside = _FromOutside()
+    provider_finish_reason: _FromOutside = _FromOutside()
 
     # --- the contract
 

@@ -11,7 +11,7 @@ import inspect
 import logging
 import weakref
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from headwater.errors import ConfigurationError
 from headwater.events import End, Event, Retracted, TextDelta
@@ -31,7 +31,7 @@ __all__ = (
 
 Callback: TypeAlias = Callable[..., Any]
 
-logger = logging.getLogger("headwater")
+logger: Final = logging.getLogger("headwater")
 
 
 def positional_parameters(callback: Callback) -> int | None:

@@ -88,7 +88,7 @@ class Chunks:
         anew: bool = False,
     ) -> None:
         self._anew = anew
-        self.tree = Tree()
+        self.tree: Tree = Tree()
         self.speakers: Container[str] = self.tree.speakers if speakers is None else speakers
         """The ids of the runs whose text is included."""
         self._run = run
@@ -96,7 +96,7 @@ class Chunks:
         self._with_leads = leads
         self._leads: dict[str, str] = {}
         self._refusals: set[tuple[str, int, int]] = set()
-        self.plain = True
+        self.plain: bool = True
         """Whether a text delta of the run itself is its chunk unchanged: no lead is due and no refusal is open."""
         self._old: set[tuple[str, int, int]] = set()
         """Earlier attempts: their text was never passed on here, so its retraction is ignored."""

@@ -92,10 +92,10 @@ class KeptLoop:
     """An event loop that runs only while a caller in its thread waits for something on it."""
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.get_ident()
-        self.process = os.getpid()
-        self.busy = False
+        self.loop: asyncio.AbstractEventLoop = asyncio.new_event_loop()
+        self.thread: int = threading.get_ident()
+        self.process: int = os.getpid()
+        self.busy: bool = False
         self._awaited: asyncio.Task[Any] | None = None
         """The task for whose end the loop runs."""
         self.readers: weakref.WeakSet[GeneratorType[Any, None, None]] = weakref.WeakSet()

@@ -63,7 +63,7 @@ class RunWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str], run: str, before: Iterable[Event] = ()) -> None:
-        self.path = _place(path, run)
+        self.path: Path = _place(path, run)
         self._packer = zlib.compressobj(wbits=31) if self.path.suffix == ".gz" else None
         log = tuple(before)
         beginning = first_line(by=f"headwater {__version__}", saved=time.time()) + b"".join(map(line, log))

@@ -17,9 +17,9 @@ evaluating guards: limits that have changed since apply from the next signal on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -60,7 +60,7 @@ MAX_BAD_CALL_STEPS: Final = 3
 class _Word(Enum):
     """Identity hash: Enum's own hash is a Python function, and each transition needs several."""
 
-    __hash__ = object.__hash__
+    __hash__: ClassVar[Callable[[object], int]] = object.__hash__
 
 
 class State(_Word):
@@ -194,12 +194,12 @@ class Loop:
     """One run's state, and its counts."""
 
     def __init__(self, limits: Limits | None = None) -> None:
-        self.limits = limits or Limits()
-        self.state = State.READY
-        self.steps = 0
+        self.limits: Limits = limits or Limits()
+        self.state: State = State.READY
+        self.steps: int = 0
         """Number of model requests so far, over all loops: the number of the current step."""
-        self.loops = 1
-        self.repairs = 0
+        self.loops: int = 1
+        self.repairs: int = 0
         self.client_calls = False
         """Whether the last answer has calls that the client runs and answers in its next input."""
         self._steps_of_loop = 0

@@ -43,9 +43,11 @@ from headwater.runtime.view import ViewInfo, seen_by
 from headwater.schema.well_formed import all_well_formed
 
 if TYPE_CHECKING:
-    from headwater.runtime.budget import Meter
+    from headwater.providers.pricing import Prices
+    from headwater.runtime.budget import Budget, Meter
     from headwater.runtime.compacting import Compacting
     from headwater.runtime.offering import Offering
+    from headwater.runtime.people import Approver
     from headwater.runtime.tool_calls import ToolCalls
 
 __all__ = ("AgentRun",)
@@ -63,12 +65,12 @@ class AgentRun(Hearing):
         if job.wants_log:
             self.wants_log = True
         if job.approver is not None:
-            self.approver = job.approver
+            self.approver: Approver | None = job.approver
         if job.budgets:
-            self.budgets = job.budgets
+            self.budgets: tuple[Budget, ...] = job.budgets
         if job.prices:
-            self.prices = job.prices
-        self.loop = Loop(job.limits)
+            self.prices: Prices | None = job.prices
+        self.loop: Loop = Loop(job.limits)
         self._next: Callable[[AgentRun], Awaitable[list[Event]]] = AgentRun._begin
         self._asking: Asking | None = None
         self._retries_left = RetriesLeft()

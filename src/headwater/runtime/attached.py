@@ -59,7 +59,7 @@ class Attached(DrivenElsewhere):
         alone: bool = False,
     ) -> None:
         super().__init__(blocking, approver)
-        self.id = remote.run
+        self.id: str = remote.run
         self.wants_log = keep_log
         self._alone = alone and approver is None
         self._began_to_wait = False

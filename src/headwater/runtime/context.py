@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, Token
 from types import CodeType
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from headwater.backends.interrupt import running_loop
 from headwater.errors import Cancelled, UsageError
@@ -127,7 +127,7 @@ class _CurrentRun:
 driven: ContextVar[bool] = ContextVar("headwater_driven", default=False)
 """Whether a run that is made here is driven from a journal: then it is stored already, and has its context."""
 
-current_run = _CurrentRun()
+current_run: Final = _CurrentRun()
 """The run that the running tool or callback belongs to; runs started there are linked to it."""
 
 
@@ -219,8 +219,8 @@ class CallbackErrors:
     __slots__ = ("count", "quiet")
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self.count = 0
-        self.quiet = quiet
+        self.count: int = 0
+        self.quiet: bool = quiet
 
     def add(self, error: Exception, what: str) -> None:
         """Adds one. `quiet` runs write nothing to standard error if logging is not configured."""

@@ -59,7 +59,7 @@ class Ear:
     __slots__ = ("_said", "_unheard", "cut", "unchecked")
 
     def __init__(self, unheard: Mapping[str, Message] | None = None) -> None:
-        self.cut = False
+        self.cut: bool = False
         """Whether to cut off the current answer."""
         self._said: deque[tuple[str, Message, str]] = deque()
         """Messages that are not in the log yet, each with its key and sender."""

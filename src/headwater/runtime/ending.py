@@ -74,7 +74,7 @@ class Ending:
     __slots__ = ("_events", "cause", "stage")
 
     def __init__(self) -> None:
-        self.stage = Stage.GOING
+        self.stage: Stage = Stage.GOING
         self.cause: Cause | None = None
         self._events: Iterator[list[Event]] = iter(())
 

@@ -28,7 +28,7 @@ from headwater.events import (
 )
 from headwater.events.fold import Fold
 from headwater.events.questions import Answer, Question
-from headwater.events.tree import Tree
+from headwater.events.tree import Node, Tree
 from headwater.runtime.ending import CancelledBy
 from headwater.runtime.pausing import wakes
 from headwater.runtime.people import Approver, People, answer_of, refuse_other_kind, unknown_question
@@ -44,7 +44,7 @@ _logger = logging.getLogger("headwater.remote")
 class FromLog(Run):
     """A run from a log. `known` is False until its first event identifies the run."""
 
-    known = False
+    known: bool = False
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
@@ -57,8 +57,10 @@ class FromLog(Run):
         self._met = first
         self._tree.add(first)
         assert self._tree.root is not None
-        self.id, self.path, self.node = first.run, first.path, self._tree.root
-        self.name = first.agent or self.name
+        self.id: str = first.run
+        self.path: tuple[str, ...] = first.path
+        self.node: Node = self._tree.root
+        self.name: str = first.agent or self.name
         self.node.fold, self.node.callback_errors = self.fold, self.callback_errors
         self.known = True
         begin, self._once_known = self._once_known, []
@@ -67,7 +69,8 @@ class FromLog(Run):
 
     def begin_anew(self) -> None:
         """Forgets all that was read: the log is another by now, and comes again from its beginning."""
-        self._tree, self.fold, self._met = Tree(), Fold(), None
+        self._tree, self._met = Tree(), None
+        self.fold: Fold = Fold()
         self.known = False
         self.resets += 1
         if self._log.kept is not None:
@@ -218,7 +221,7 @@ class DrivenElsewhere(FromLog):
         if isinstance(event, (ApprovalAsked, InputAsked)):
             self._to_ask.append(event.approval if isinstance(event, ApprovalAsked) else event.input)
         if event.__class__ is RunWaiting and event.run == self.id:
-            self.waiting = True
+            self.waiting: bool = True
         elif self.waiting and wakes(event):
             self.waiting = False
         if isinstance(event, ApprovalAnswered):

@@ -77,10 +77,10 @@ class Log:
     )
 
     def __init__(self) -> None:
-        self.seq = 0
+        self.seq: int = 0
         self.journal: Journal | None = None
         """Stores the log; None if it is not stored."""
-        self.awaited = False
+        self.awaited: bool = False
         """Whether there is work for the next pull of the outermost run's reader."""
         self.kept: list[Event] | None = None
         """All events so far, if the log is kept so that it can be resumed."""
@@ -90,13 +90,13 @@ class Log:
         """The people of the tree; created on the first question."""
         self.record: Record | None = None
         """The log from before this process resumed it."""
-        self.now = 0.0
+        self.now: float = 0.0
         """Unix seconds, read for the current batch."""
-        self.ahead = 0.0
+        self.ahead: float = 0.0
         """Seconds by which the clock of the log's store is ahead of this machine's."""
-        self.shows_tools = False
+        self.shows_tools: bool = False
         """Whether a terminal shows the tools of the tree."""
-        self.telling = False
+        self.telling: bool = False
         """Whether watchers are being notified of an event."""
         self.untold: list[tuple[Told, Event]] = []
         """Events that a watcher caused while it was notified of another: they come after that one.

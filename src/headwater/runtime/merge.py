@@ -53,7 +53,7 @@ class Mux:
         self._progress: deque[tuple[ToolProgress, int]] = deque()
         self._progress_bytes = 0
         self._tasks: set[asyncio.Task[Any]] = set()
-        self.stopped = False
+        self.stopped: bool = False
         """Whether the tasks were told to stop."""
         self._filled: asyncio.Event = asyncio.Event()
         self._taken: asyncio.Event = asyncio.Event()

@@ -25,7 +25,7 @@ class Offering:
     """`job` is the run's, with the tools of its servers as they were last listed."""
 
     def __init__(self, job: Job) -> None:
-        self.job = job
+        self.job: Job = job
         self._own = job
         self._listed: dict[Toolbox, Sequence[Any]] = {}
         self._given_up: set[Toolbox] = set()

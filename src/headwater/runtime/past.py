@@ -52,16 +52,16 @@ class Past:
     __slots__ = ("children", "events", "node", "resumed", "stands_since", "taken", "told", "waited")
 
     def __init__(self, node: Node) -> None:
-        self.node = node
+        self.node: Node = node
         self.events: list[Event] = []
         self.children: list[Past] = []
-        self.told = False
+        self.told: bool = False
         """Whether the parent has reported its end."""
-        self.taken = False
+        self.taken: bool = False
         """Whether a run was created to continue it."""
-        self.resumed = -1
+        self.resumed: int = -1
         """The number of the last event that resumed the log; -1 for none."""
-        self.waited = 0.0
+        self.waited: float = 0.0
         """Seconds for which it paused: it waited for people, or it was parked."""
         self.stands_since: float | None = None
         """The start of its pause, in Unix seconds; None if it was running when its log stopped."""
@@ -148,9 +148,9 @@ class Record:
     __slots__ = ("events", "last", "root")
 
     def __init__(self, root: Past, events: tuple[Event, ...]) -> None:
-        self.root = root
-        self.events = events
-        self.last = events[-1]
+        self.root: Past = root
+        self.events: tuple[Event, ...] = events
+        self.last: Event = events[-1]
 
     @property
     def pending(self) -> tuple[Question, ...]:
@@ -264,21 +264,21 @@ class Standing:
         """The keys of all its calls."""
         self.bad_calls: dict[str, int] = {}
         """By tool: invalid calls in a row."""
-        self.retries = 0
+        self.retries: int = 0
         """Number of retries over all its steps."""
-        self.attempt = 0
+        self.attempt: int = 0
         """The last attempt of the step."""
         self.failed: AttemptFailed | None = None
         """Its failure; None if it has not failed."""
-        self.retracted = False
+        self.retracted: bool = False
         """Whether its shown text was retracted."""
-        self.tries = 0
+        self.tries: int = 0
         """Retries of the current backend in this step."""
-        self.backend = 0
+        self.backend: int = 0
         """The index of the current backend: 0 for the first, then the fallbacks."""
-        self.part = 0
+        self.part: int = 0
         """The first unused part number in the step."""
-        self.decided = False
+        self.decided: bool = False
         """Whether anything has happened since the step was finished."""
         self.finished: list[ToolFinished] = []
         """The tools of the step that have ended."""

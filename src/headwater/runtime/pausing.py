@@ -61,9 +61,9 @@ class Pausing(Placed):
     _clock_left: float | None = None
     """Seconds left of the run's timeout while it is paused."""
     _stood_since = 0.0
-    waiting = False
+    waiting: bool = False
     """Whether it reported that it waits for people, and nothing has happened in it or below since."""
-    at_rest = False
+    at_rest: bool = False
     """Whether it would start something new, but does not because the tree is being parked."""
     wants_log = False
     """Whether the log is kept, so that the run can be parked and resumed."""

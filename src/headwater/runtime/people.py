@@ -59,10 +59,10 @@ class Waiting:
     def __init__(
         self, question: Question, check: Check, future: asyncio.Future[Answer], approver: Approver | None
     ) -> None:
-        self.question = question
-        self.check = check
-        self.future = future
-        self.approver = approver
+        self.question: Question = question
+        self.check: Check = check
+        self.future: asyncio.Future[Answer] = future
+        self.approver: Approver | None = approver
         self.given: Answer | None = None
         """The answer from before it was asked again."""
 
@@ -73,7 +73,7 @@ class People:
     __slots__ = ("_accepted", "_answered", "_given", "_lock", "_open", "_telling", "_void", "ahead", "post", "posted")
 
     def __init__(self) -> None:
-        self.ahead = 0.0
+        self.ahead: float = 0.0
         """Seconds by which the log's clock is ahead of this machine's; see `Log.ahead`."""
         self.post: Post | None = None
         """Stores an approver's answer or an expiry; returns the valid answer."""

@@ -35,11 +35,11 @@ class Placed:
     """A run as seen by others."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        self.id = f"run_{os.urandom(9).hex()}"
+        self.name: str = name
+        self.id: str = f"run_{os.urandom(9).hex()}"
         self.path: tuple[str, ...] = (name,)
-        self.fold = Fold()
-        self.node = Node(self.id, name, fold=self.fold)
+        self.fold: Fold = Fold()
+        self.node: Node = Node(self.id, name, fold=self.fold)
         """Its place in the tree, and the source of its Response."""
         self._log = Log()
         self._above: tuple[Placed, ...] = ()

@@ -52,8 +52,8 @@ class Run(Pausing):
         self, name: str, *, timeout: float | None = None, quiet: bool = False, origin: Origin = NOWHERE
     ) -> None:
         super().__init__(name)
-        self.ending = Ending()
-        self.callback_errors = CallbackErrors(quiet=quiet)
+        self.ending: Ending = Ending()
+        self.callback_errors: CallbackErrors = CallbackErrors(quiet=quiet)
         self.node.callback_errors = self.callback_errors
         self._timeout = timeout
         self._children: list[Run] = []

@@ -86,10 +86,10 @@ class ToolCalls:
     ) -> None:
         self.handoff: HandoffTool | None = None
         """The agent that gets the conversation once the calls are done: the first requested one."""
-        self.note = ""
+        self.note: str = ""
         self.answer: Any = UNSET
         """The answer, once a call has given it."""
-        self.problem = ""
+        self.problem: str = ""
         """The error in the answer of a call."""
         self.run = run
         self.job = job

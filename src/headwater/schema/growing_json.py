@@ -63,7 +63,7 @@ class GrowingJSON:
     def __init__(self) -> None:
         self.done: list[Path] = []
         """The paths of values that were completed, innermost first. The caller empties it."""
-        self.grew = False
+        self.grew: bool = False
         """Whether anything was added to the value; the caller resets it."""
         self._state = _VALUE
         self._root: Any = None

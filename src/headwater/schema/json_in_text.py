@@ -74,7 +74,7 @@ class JSONInText:
         """Whether the value is inside a wrapper; None while that is unknown."""
         self.settled: Any = None
         """The value, if only the complete text told where it is."""
-        self.restarted = False
+        self.restarted: bool = False
         """Whether something that `take` returned was dropped; the caller resets it."""
 
     # --- reading

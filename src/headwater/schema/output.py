@@ -57,11 +57,11 @@ class OutputType(Generic[T]):
     def __init__(self: OutputType[Any], type_: Any, *, name: str | None = None, description: str = "") -> None: ...
     def __init__(self, type_: Any, *, name: str | None = None, description: str = "") -> None:
         self.type: Any = type_
-        self.name = _name(name or getattr(type_, "__name__", "") or "answer")
-        self.description = description
+        self.name: str = _name(name or getattr(type_, "__name__", "") or "answer")
+        self.description: str = description
         self.schema: JSONSchema | None = None
-        self.wrapped = False
-        self.strict = False
+        self.wrapped: bool = False
+        self.strict: bool = False
         self._adapter: TypeAdapter[Any] | None = None
         if type_ is str:
             return

@@ -60,15 +60,15 @@ class Parameters:
         description: str = "",
     ) -> None:
         """Use `parameters` to create one. Raises BadSignature if a type has no schema."""
-        self.required = required
-        self.injected = injected
-        self.description = description
+        self.required: frozenset[str] = required
+        self.injected: tuple[str, ...] = injected
+        self.description: str = description
         self._defaults = dict(defaults or {})
         self._adapter, schema = _compile(fields, required)
         for name, value in (shown or {}).items():
             schema["properties"][name]["default"] = value
         self._whole = schema
-        self.schema = tidy(schema)
+        self.schema: JSONSchema = tidy(schema)
         self.schema.setdefault("properties", {})
 
     @property

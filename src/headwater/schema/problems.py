@@ -28,7 +28,7 @@ class ValidationFailed(ValueError):
     """
 
     def __init__(self, what: str, problems: Sequence[str]) -> None:
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         super().__init__("\n".join((what, *(f"- {problem}" for problem in self.problems))))
 
 

@@ -104,7 +104,7 @@ class Page:
         self._spoke = 0.0
         """The time of the last text."""
         self._model = ""
-        self.running = False
+        self.running: bool = False
         """Whether a run is active, so that waiting is shown."""
         self._open: tuple[int, list[Drawn]] | None = None
         """The open rows and their width; None after a change."""

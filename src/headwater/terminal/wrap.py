@@ -119,7 +119,7 @@ class Wrapped:
     """
 
     def __init__(self, width: int) -> None:
-        self.width = max(width, 2)
+        self.width: int = max(width, 2)
         self._rows: deque[str] = deque(maxlen=ROWS_KEPT)
         self._open = ""
         self._broken = False

@@ -91,10 +91,10 @@ class RunWriter:
         child: ChildStarted | None = None,
         **fields: Any,
     ) -> None:
-        self.id = child.child if child is not None else log.new_id()
+        self.id: str = child.child if child is not None else log.new_id()
         log.runs[self.id] = self
         self.path: tuple[str, ...] = (*above.path, name) if above is not None else (name,)
-        self.fold = Fold()
+        self.fold: Fold = Fold()
         self._log = log
         self._above = above
         self._child = child

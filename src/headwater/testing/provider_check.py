@@ -35,6 +35,7 @@ from headwater.events import (
     TextStarted,
     UsageReported,
 )
+from headwater.events.messages import Usage
 from headwater.providers.decoder import Decoder
 from headwater.providers.registry import load_api
 from headwater.testing.faults import Split
@@ -146,19 +147,21 @@ class Decoding:
         self.events = events
         kinds = {event.part: event.kind for event in events if isinstance(event, TextStarted)}
         texts = [event for event in events if isinstance(event, TextDelta)]
-        self.text = "".join(event.text for event in texts if kinds[event.part] == "answer")
-        self.refusal = "".join(event.text for event in texts if kinds[event.part] == "refusal")
-        self.reasoning = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
-        self.calls = {event.call: event.id for event in events if isinstance(event, CallStarted)}
-        self.ready = {event.call: (event.name, event.arguments) for event in events if isinstance(event, CallReady)}
+        self.text: str = "".join(event.text for event in texts if kinds[event.part] == "answer")
+        self.refusal: str = "".join(event.text for event in texts if kinds[event.part] == "refusal")
+        self.reasoning: str = "".join(event.text for event in events if isinstance(event, ReasoningDelta))
+        self.calls: dict[str, str] = {event.call: event.id for event in events if isinstance(event, CallStarted)}
+        self.ready: dict[str, tuple[str, dict[str, Any] | str]] = {
+            event.call: (event.name, event.arguments) for event in events if isinstance(event, CallReady)
+        }
         self.ended_calls: list[tuple[str, Any]] = [
             (event.name, event.arguments if isinstance(event, CallReady) else event.raw)
             for key in self.calls
             for event in events
             if isinstance(event, (CallReady, CallRejected)) and event.call == key
         ]
-        self.usages = [event.usage for event in events if isinstance(event, UsageReported)]
-        self.rejected = {event.call: event.raw for event in events if isinstance(event, CallRejected)}
+        self.usages: list[Usage] = [event.usage for event in events if isinstance(event, UsageReported)]
+        self.rejected: dict[str, str] = {event.call: event.raw for event in events if isinstance(event, CallRejected)}
 
     @property
     def complete(self) -> bool:

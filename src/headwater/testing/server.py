@@ -33,12 +33,13 @@ class HTTPRequestHead:
 
     def __init__(self, data: bytes) -> None:
         first, *lines = data.decode("latin-1").split("\r\n")
-        self.method, target, _ = first.split(" ", 2)
+        method, target, _ = first.split(" ", 2)
+        self.method: str = method
         parts = urlsplit(target)
-        self.path = unquote(parts.path)
-        self.query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        self.path: str = unquote(parts.path)
+        self.query: dict[str, str] = dict(parse_qsl(parts.query, keep_blank_values=True))
         fields = (line.partition(":") for line in lines)
-        self.headers = {name.strip().lower(): value.strip() for name, colon, value in fields if colon}
+        self.headers: dict[str, str] = {name.strip().lower(): value.strip() for name, colon, value in fields if colon}
 
 
 Respond = Callable[[HTTPRequestHead, bytes, int], tuple[Received, Answer]]
@@ -49,8 +50,8 @@ class Server:
     """Serves 127.0.0.1 from a separate thread, from `start` to `stop`."""
 
     def __init__(self, respond: Respond, *, port: int = 0) -> None:
-        self.port = port
-        self.connections = 0
+        self.port: int = port
+        self.connections: int = 0
         self._respond = respond
         self._numbers = itertools.count(1)
         self._tasks: set[asyncio.Task[Any]] = set()

@@ -19,7 +19,7 @@ class CallClock:
     __slots__ = ("_closed", "_left", "_stops", "timeout")
 
     def __init__(self, timeout: asyncio.Timeout) -> None:
-        self.timeout = timeout
+        self.timeout: asyncio.Timeout = timeout
         self._closed = False
         self._stops = 0
         self._left: float | None = None

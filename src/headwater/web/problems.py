@@ -45,7 +45,7 @@ class Problem(Exception):
     ) -> None:
         super().__init__(message)
         self.code = code
-        self.status = STATUS[code]
+        self.status: int = STATUS[code]
         self.message = message
         self.hint = hint
         self.param = param

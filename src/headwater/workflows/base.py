@@ -128,19 +128,21 @@ class Workflow(DeepCopied, OtherMethods, Journaled[Any], Generic[ResultT]):
     ) -> None:
         for unknown in more:
             raise validation.unknown(unknown, _OPTIONS, hint=_not_mine(unknown))
-        self.name = well_formed(name)
+        self.name: str = well_formed(name)
         self.description = description
         self.agents: tuple[Member, ...] = checked_members(agents, name)
         self.show_dashboard = show_dashboard
         self.print_on = print_on
-        self.streaming_callback = validation.callback("streaming_callback", streaming_callback)
-        self.on_event = validation.callback("on_event", on_event)
-        self.on_retract = validation.callback("on_retract", on_retract)
+        self.streaming_callback: Callback | None = validation.callback("streaming_callback", streaming_callback)
+        self.on_event: Callback | None = validation.callback("on_event", on_event)
+        self.on_retract: Callback | None = validation.callback("on_retract", on_retract)
         self.on_error: OnError = validation.choice("on_error", on_error, ("raise", "collect")) or "raise"
-        self.max_concurrency = None if max_concurrency is None else validation.whole("max_concurrency", max_concurrency)
-        self.timeouts = validation.timeouts(timeouts)
+        self.max_concurrency: int | None = (
+            None if max_concurrency is None else validation.whole("max_concurrency", max_concurrency)
+        )
+        self.timeouts: Timeouts | None = validation.timeouts(timeouts)
         self.stream = stream
-        self.approver = validation.callback("approver", approver)
+        self.approver: Approver | None = validation.callback("approver", approver)
         self.keep_log = keep_log
         validation.budgets(budget)
         validation.prices(prices)

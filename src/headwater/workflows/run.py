@@ -75,7 +75,7 @@ class WorkflowRun(Parent):
     ) -> None:
         super().__init__(name, timeout=timeouts.run if timeouts else None, quiet=quiet)
         self.node.shape = shape
-        self.input = input
+        self.input: tuple[Message, ...] = input
         self._replaced = replaced
         self.context = context
         self._shape = shape

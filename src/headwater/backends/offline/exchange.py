@@ -21,12 +21,12 @@ __all__ = ("OfflineExchange",)
 class OfflineExchange:
     """Implements `Exchange`. The first `pull` calls `begin`, and raises what it raises."""
 
-    alive_at = 0.0
+    alive_at: float = 0.0
 
     __slots__ = ("_acts", "_begin", "_bell", "_failure", "_over", "_owed", "decoder")
 
     def __init__(self, decoder: Decoder, begin: Callable[[], Acts]) -> None:
-        self.decoder = decoder
+        self.decoder: Decoder = decoder
         self._begin = begin
         self._acts: Acts | None = None
         self._owed = 0.0

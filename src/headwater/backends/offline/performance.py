@@ -40,8 +40,8 @@ class Pace:
     def __init__(self, rate: float | None) -> None:
         if rate is not None and not 0 <= rate < math.inf:
             raise ValueError(f"rate must be tokens per second, or 0 or None for no pauses, not {rate!r}.")
-        self.tokens = math.ceil(rate / TIMERS_A_SECOND) if rate else TOKENS_A_PULL
-        self.pause = self.tokens / rate if rate else 0.0
+        self.tokens: int = math.ceil(rate / TIMERS_A_SECOND) if rate else TOKENS_A_PULL
+        self.pause: float = self.tokens / rate if rate else 0.0
 
 
 class Performance:

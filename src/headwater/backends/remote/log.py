@@ -65,11 +65,11 @@ class RemoteLog:
         reconnect_timeout: float = RECONNECT_SECONDS,
     ) -> None:
         self.server = server
-        self.run = server.address.run
+        self.run: str = server.address.run
         """The run's id; empty until the server has sent it."""
-        self.over = False
+        self.over: bool = False
         """Whether the log has ended."""
-        self.connections = 0
+        self.connections: int = 0
         """Number of connections so far."""
         self._start = start
         self._idle = idle_timeout

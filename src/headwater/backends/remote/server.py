@@ -74,7 +74,7 @@ class RemoteServer:
         post: Post = transport.post,
     ) -> None:
         self.address = address
-        self.host = host_of(address.base)
+        self.host: str = host_of(address.base)
         self._token = Secret(_checked_token(token or address.token or None) or "")
         self._headers = _checked_headers(headers or {}, has_token=bool(self._token))
         self._post = post

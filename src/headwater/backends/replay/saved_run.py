@@ -87,7 +87,9 @@ class SavedRun:
         if not self._said:
             raise InvalidRecord(f"The run in {name!r} has no model request.")
         first = self._said[0]
-        self.model, self.provider, self.api = first.model, first.provider, first.api
+        self.model: str = first.model
+        self.provider: str = first.provider
+        self.api: str = first.api
 
     def open(self, request: Request, place: Place) -> OfflineExchange:
         """See `Backend`."""

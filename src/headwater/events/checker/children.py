@@ -46,7 +46,7 @@ class Child:
     __slots__ = ("finished", "run", "started")
 
     def __init__(self, started: ChildStarted) -> None:
-        self.started = started
+        self.started: ChildStarted = started
         self.finished: ChildFinished | None = None
         self.run: Below | None = None
 

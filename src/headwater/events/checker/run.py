@@ -44,12 +44,12 @@ class Run:
     def __init__(
         self, started: RunStarted, *, above: Run | None = None, child: Child | None = None, trimmed: bool = False
     ) -> None:
-        self.id = started.run
-        self.path = started.path
-        self.strict = started.grammar > 1
+        self.id: str = started.run
+        self.path: tuple[str, ...] = started.path
+        self.strict: bool = started.grammar > 1
         """Whether it follows grammar 2."""
-        self.over = False
-        self.waiting = False
+        self.over: bool = False
+        self.waiting: bool = False
         """Whether it reported that it waits, and nothing has happened in it or below since."""
         self.end: RunFinished | RunFailed | RunCancelled | None = None
         self._above = above
@@ -57,15 +57,15 @@ class Run:
         self._trimmed = trimmed
         self._fold = Fold()
         helper = self.strict and child is not None and child.started.role == "helper"
-        self.steps = Steps(
+        self.steps: Steps = Steps(
             self._fold,
             strict=self.strict,
             # Whether its text counts as its parent's, so that it may continue the text there.
             goes_on=started.parent is not None and started.call is None and not helper,
             trimmed=trimmed,
         )
-        self.tools = Tools(self.steps, run=self.id, strict=self.strict)
-        self.children = Children(started, self.tools, strict=self.strict)
+        self.tools: Tools = Tools(self.steps, run=self.id, strict=self.strict)
+        self.children: Children = Children(started, self.tools, strict=self.strict)
         self._unheard: set[str] = set()
 
     def add(self, event: Event) -> None:

@@ -49,16 +49,16 @@ class Call:
     __slots__ = ("asked", "by", "custom", "name", "step", "tool", "tries", "worked", "written")
 
     def __init__(self, event: CallStarted) -> None:
-        self.step = event.step
-        self.name = event.name
+        self.step: int = event.step
+        self.name: str = event.name
         self.by = event.by
-        self.custom = False
-        self.written = "open"  # next: ready, rejected; or retracted, with its attempt
-        self.tool = "none"  # next: started, finished; or refused; or lost, if the log stopped
-        self.tries = 0
-        self.worked = False
+        self.custom: bool = False
+        self.written: str = "open"  # next: ready, rejected; or retracted, with its attempt
+        self.tool: str = "none"  # next: started, finished; or refused; or lost, if the log stopped
+        self.tries: int = 0
+        self.worked: bool = False
         """Whether its tool returned a result that is not an error."""
-        self.asked = False
+        self.asked: bool = False
         """Whether approval was requested for it in its current state."""
 
 
@@ -76,9 +76,9 @@ class _Attempt:
     """One attempt: what it has shown, and whether it is open."""
 
     def __init__(self, event: AttemptStarted) -> None:
-        self.number = event.attempt
-        self.may_retract = event.may_retract
-        self.final = event.final
+        self.number: int = event.attempt
+        self.may_retract: bool = event.may_retract
+        self.final: bool = event.final
         self.accepted = False
         self.cut_off = False
         """Whether it was interrupted when the log stopped."""
@@ -111,7 +111,7 @@ class Steps:
     """The steps of one run. `goes_on` says whether text may precede its first step, which then has a lead."""
 
     def __init__(self, fold: Fold, *, strict: bool, goes_on: bool, trimmed: bool) -> None:
-        self.number = 0
+        self.number: int = 0
         """The number of the last started step."""
         self.open: _Step | None = None
         self.calls: dict[str, Call] = {}

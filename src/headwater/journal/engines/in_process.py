@@ -41,7 +41,7 @@ class InProcess(Executor):
         self._aside = 0
         """How many of the driven runs wait for other runs."""
         self._news = asyncio.Event()
-        self.freed = asyncio.Event()
+        self.freed: asyncio.Event = asyncio.Event()
         """Set when fewer runs are busy."""
         self._draining = False
 

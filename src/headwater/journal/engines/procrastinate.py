@@ -50,7 +50,7 @@ class Procrastinate(Engine):
     """Opens the queue of the journal with that URL on first use. `now` is the clock of `not_before`, the store's."""
 
     def __init__(self, url: str, *, now: Callable[[], float] = time.time) -> None:
-        self.here = InProcess(now=now)
+        self.here: InProcess = InProcess(now=now)
         """The runs that are driven in this process."""
         self._url = url
         self._now = now

@@ -83,7 +83,7 @@ class Temporal(Engine):
     `not_before`, the store's; `lease` is in seconds."""
 
     def __init__(self, url: str, *, journal: str, now: Callable[[], float] = time.time, lease: float = LEASE) -> None:
-        self.here = InProcess(now=now)
+        self.here: InProcess = InProcess(now=now)
         """The runs that are driven in this process."""
         self._url = url
         self._address = temporal_address(url)

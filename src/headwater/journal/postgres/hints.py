@@ -26,7 +26,7 @@ from headwater.journal.postgres.connection import Connection, Database, connect
 
 __all__ = ("Hints",)
 
-logger = logging.getLogger("headwater.journal")
+logger: Final = logging.getLogger("headwater.journal")
 
 ALL: Final = "headwater"
 """The channel of the announcements."""
@@ -69,7 +69,7 @@ class Hints:
         self._tasks: set[asyncio.Task[None]] = set()
         self._sender: asyncio.Task[None] | None = None
         self._announcer = asyncio.Event()
-        self.heard = asyncio.Event()
+        self.heard: asyncio.Event = asyncio.Event()
         """Set once this process has received its own notification."""
 
     def start(self) -> None:

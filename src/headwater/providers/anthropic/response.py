@@ -204,7 +204,7 @@ class Decoder(BaseDecoder):
             self.warn("unknown_event", "The provider sent an event that is not a JSON object; it was ignored.")
             return
         kind = _text(value.get("type")) or name
-        self.lifecycle += kind != "ping"
+        self.lifecycle: int = self.lifecycle + (kind != "ping")
         if (handler := _EVENTS.get(kind)) is not None:
             handler(self, value)
         elif value.get("error"):
@@ -222,7 +222,7 @@ class Decoder(BaseDecoder):
             self._read_plain_body()
         if not self.ended and self._stopped:
             self._message_stop({})
-        self.complete = self.ended
+        self.complete: bool = self.ended
 
     def _read_plain_body(self) -> None:
         """Reads a body that is not an event stream: a whole answer in plain JSON."""
@@ -313,7 +313,7 @@ class Decoder(BaseDecoder):
             self._end_block(block)
         self._blocks.clear()
         self._settle(cut=self.finish_reason == "length")
-        self.ended = True
+        self.ended: bool = True
 
     def _error(self, value: dict[str, Any]) -> None:
         raise in_band_error(self.api, value)
@@ -441,7 +441,7 @@ class Decoder(BaseDecoder):
         if reason == "stop" or reason == "tool_calls":
             # Whatever the reason says: if calls wait for their results, it stopped for them.
             reason = "tool_calls" if any(call.by != "provider" for call in self.calls) else "stop"
-        self.finish_reason = reason
+        self.finish_reason: FinishReason | None = reason
         if reason is None:
             self.warn("unknown_finish_reason", f"The provider stopped for the unknown reason {word[:80]!r}.")
         elif word == "pause_turn":

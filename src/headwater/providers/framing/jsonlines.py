@@ -21,7 +21,7 @@ class JSONLinesDecoder:
     """Call `feed` with bytes as they arrive to get complete lines; `finish` returns an unterminated last line."""
 
     def __init__(self, *, max_line_bytes: int = MAX_LINE_BYTES) -> None:
-        self.large = False
+        self.large: bool = False
         """Whether any line may have been longer than LARGE_BYTES."""
         self._max = max_line_bytes
         self._pieces: list[bytes] = []

@@ -39,7 +39,7 @@ class SSEDecoder:
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self.stray: list[bytes] = []
-        self.large = False
+        self.large: bool = False
         """Whether any event may have been longer than LARGE_BYTES."""
         self._max = max_event_bytes
         self._pieces: list[bytes] = []

@@ -244,7 +244,7 @@ class Decoder(BaseDecoder):
             self.raise_left(frames, self._sse.stray)
         finally:
             self._settle()
-        self.complete = self.ended
+        self.complete: bool = self.ended
 
     def finish(self) -> list[Event]:
         """See `BaseDecoder.finish`; pending content is emitted after an error too."""
@@ -301,7 +301,7 @@ class Decoder(BaseDecoder):
                     self._other_part(_decode_any(data)["candidates"][place]["content"]["parts"][number])
         self._read_sources(candidate)
         if candidate.finishReason:
-            self.ended = True
+            self.ended: bool = True
             self.provider_finish_reason = candidate.finishReason
             self._name_finish()
             self._report()
@@ -311,10 +311,8 @@ class Decoder(BaseDecoder):
 
     def _name_finish(self) -> None:
         word = self.provider_finish_reason or ""
-        if self._blocked:
-            self.finish_reason = "content_filter"
-        else:
-            self.finish_reason = "tool_calls" if word == "STOP" and self.calls else _FINISH.get(word)
+        reason = "tool_calls" if word == "STOP" and self.calls else _FINISH.get(word)
+        self.finish_reason: FinishReason | None = "content_filter" if self._blocked else reason
 
     def _prompt_feedback(self, feedback: dict[str, Any]) -> None:
         reason = feedback.get("blockReason")

@@ -173,6 +173,6 @@ class Decoder(BaseDecoder):
         self.complete = self.ended = True
         self.provider_finish_reason = line.done_reason
         reason = _FINISH.get(line.done_reason or "")
-        self.finish_reason = "tool_calls" if reason == "stop" and self.calls else reason
+        self.finish_reason: FinishReason | None = "tool_calls" if reason == "stop" and self.calls else reason
         raw = {name: value for name in _REPORT if (value := getattr(line, name)) is not None}
         self.report(Usage(input_tokens=line.prompt_eval_count, output_tokens=line.eval_count, raw=raw))

@@ -358,7 +358,7 @@ class Decoder(ExtrasDecoder):
         if choice.finish_reason:
             self.provider_finish_reason = choice.finish_reason
             self.finish_reason = self._common_finish_reason()
-            self.ended = True
+            self.ended: bool = True
             if self._decode is _decode_chunk:
                 self._decode = _decode_after_end
 
@@ -521,7 +521,7 @@ class Decoder(ExtrasDecoder):
             if draft.call is None:
                 self._begin(draft)
         self.provider_finish_reason = self.provider_finish_reason or self._word_before
-        self.finish_reason = self._common_finish_reason()
+        self.finish_reason: FinishReason | None = self._common_finish_reason()
         for draft in self._drafts:
             if draft.call is not None:
                 if draft.extra is not None:

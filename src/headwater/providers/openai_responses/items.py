@@ -50,8 +50,8 @@ class Content:
     __slots__ = ("annotations", "kind", "part", "said")
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.said = Pieces()
+        self.kind: str = kind
+        self.said: Pieces = Pieces()
         self.part: Part | None = None
         self.annotations: list[JSON] = []
 
@@ -80,16 +80,16 @@ class Item:
     )
 
     def __init__(self, kind: str) -> None:
-        self.type = kind
+        self.type: str = kind
         self.id: str | None = None
-        self.call_id = ""
+        self.call_id: str = ""
         self.index: int | None = None
         self.fields: JSON = {}
         self.contents: dict[tuple[str, int], Content] = {}
         self.call: Call | None = None
-        self.done = False
-        self.matched = False
-        self.sealed = False
+        self.done: bool = False
+        self.matched: bool = False
+        self.sealed: bool = False
         """Whether a part of it has ended, so that its id cannot change any more."""
         self.signed_id: str | None = None
         self.twin: Item | None = None

@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from headwater.events import TextDelta
-from headwater.events.messages import Usage
+from headwater.events.messages import FinishReason, Usage
 from headwater.events.pieces import Pieces
 from headwater.providers.decoder import Place
 from headwater.providers.failures import in_band_error, value_or_text
@@ -133,7 +133,7 @@ class Decoder(OutputDecoder):
     def _frame(self, kind: str, head: Head, payload: bytes) -> None:
         self._hot_said = None
         self._frames += 1
-        self.lifecycle += kind != "keepalive"
+        self.lifecycle: int = self.lifecycle + (kind != "keepalive")
         delta = head.delta
         if delta is not None and kind in CONTENT_DELTAS:
             self._content_delta(kind, head, delta)
@@ -275,7 +275,7 @@ class Decoder(OutputDecoder):
             reason = string(details.get("reason")) if isinstance(details, dict) else ""
             if reason:
                 self.provider_finish_reason = f"incomplete:{reason}"
-            self.finish_reason = INCOMPLETE.get(reason)
+            self.finish_reason: FinishReason | None = INCOMPLETE.get(reason)
             if not reason:
                 self.finish_reason = "length"  # it is cut off for an unknown reason
         elif any(call.by == "agent" for call in self.calls):

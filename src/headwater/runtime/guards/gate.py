@@ -90,7 +90,7 @@ class Gate:
         logged: Collection[str] = (),
     ) -> None:
         self.guard = guard
-        self.ended = False
+        self.ended: bool = False
         """Whether the answer is complete."""
         self._tools = tools
         self._answer_tool = answer_tool

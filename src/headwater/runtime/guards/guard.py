@@ -91,14 +91,14 @@ class Guard:
             raise ConfigurationError(
                 f"A guard is a function, not {type(function).__name__}.", hint="Write @guard above a function."
             )
-        self.function = function
-        self.name = name or getattr(function, "__name__", type(function).__name__)
-        self.on = _words(on)
+        self.function: Callable[..., Any] = function
+        self.name: str = name or getattr(function, "__name__", type(function).__name__)
+        self.on: tuple[On, ...] = _words(on)
         self.hold = hold
-        self.every = every
-        self.overlap = _overlap(hold, overlap)
-        self.timeout = timeout
-        self.may_retry = may_retry
+        self.every: int = every
+        self.overlap: int = _overlap(hold, overlap)
+        self.timeout: float | None = timeout
+        self.may_retry: bool = may_retry
         self._takes_context = _takes_context(function, self.name)
         _check(self)
 

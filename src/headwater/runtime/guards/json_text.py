@@ -31,7 +31,7 @@ class JSONText:
     __slots__ = ("_held", "changed")
 
     def __init__(self) -> None:
-        self.changed = False
+        self.changed: bool = False
         """Whether anything had another spelling."""
         self._held = ""
 

@@ -113,21 +113,21 @@ class AgentView:
     )
 
     def __init__(self, path: tuple[str, ...], hue: int = 0) -> None:
-        self.path = path
-        self.hue = hue
+        self.path: tuple[str, ...] = path
+        self.hue: int = hue
         self.handed_to: list[str] = []
         self.state: State = "waiting"
-        self.version = 0
+        self.version: int = 0
         """Incremented with every change."""
         self.started: float | None = None
         self.ended: float | None = None
-        self.rounds = 0
+        self.rounds: int = 0
         """How often it has started: more than once in a workflow with cycles."""
         self.blocks: deque[Block] = deque(maxlen=BLOCKS_KEPT)
         self.tools: dict[str, ToolLine] = {}
         """Running tools, by call."""
         self.retry_at: float | None = None
-        self.healed = 0
+        self.healed: int = 0
         """Failed attempts from which a later one recovered."""
         self.last_note: Note | None = None
         self._run = ""

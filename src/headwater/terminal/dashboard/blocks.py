@@ -24,7 +24,7 @@ class Words:
 
     def __init__(self, voice: Voice) -> None:
         self.voice = voice
-        self.start = 0
+        self.start: int = 0
         """Number of characters before the kept ones."""
         self._pieces: list[str] = []
         self._size = 0
@@ -57,12 +57,12 @@ class ToolLine:
     __slots__ = ("duration", "error", "phrase", "progress", "started", "stopped")
 
     def __init__(self, phrase: str, started: float) -> None:
-        self.phrase = phrase
-        self.started = started
-        self.progress = ""
+        self.phrase: str = phrase
+        self.started: float = started
+        self.progress: str = ""
         self.duration: float | None = None
         self.error: str | None = None
-        self.stopped = False
+        self.stopped: bool = False
         """Whether the run ended before the tool did."""
 
     @property
@@ -77,7 +77,7 @@ class Note:
     __slots__ = ("level", "text")
 
     def __init__(self, text: str, level: Level) -> None:
-        self.text = text
+        self.text: str = text
         self.level: Level = level
 
 

@@ -134,9 +134,9 @@ class Pen:
     __slots__ = ("_codes", "color", "many", "signs")
 
     def __init__(self, signs: Signs = SIGNS, *, color: bool = True, many: bool = True) -> None:
-        self.signs = signs
-        self.color = color
-        self.many = many
+        self.signs: Signs = signs
+        self.color: bool = color
+        self.many: bool = many
         self._codes: dict[Style, str] = {}
 
     def fit(self, text: str, room: int) -> str:

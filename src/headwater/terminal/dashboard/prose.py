@@ -34,7 +34,7 @@ class Prose:
     """Text that grows: `add` pieces, and ask for its `last` rows of at most `width` cells, lines of code apart."""
 
     def __init__(self, width: int, style: str = "", *, ascii_signs: bool = False) -> None:
-        self.width = max(width, 2)
+        self.width: int = max(width, 2)
         self._style = style
         self._blocks = Blocks()
         signs = ASCII_SIGNS if ascii_signs else SIGNS

@@ -30,8 +30,8 @@ class Pulse:
     def __init__(self) -> None:
         self._before: deque[int] = deque(maxlen=SECONDS_KEPT - 1)
         self._second = -1
-        self.count = 0
-        self.until = 0.0
+        self.count: int = 0
+        self.until: float = 0.0
 
     def wrote(self, count: int, time: float) -> None:
         """Adds an amount written at `time`, in Unix seconds."""

@@ -66,17 +66,18 @@ class Sheet:
         self._pen = pen
         self.drawn: dict[Words, tuple[Prose, int]] = {}
         """How far each of its texts is drawn, in characters."""
-        self.head = ""
+        self.head: str = ""
         """The last head or line that was drawn."""
         self._head_key: tuple[object, ...] = ()
         self._body: list[Row] = []
         self._firsts: list[bool] = []
         self._body_key: tuple[object, ...] = ()
-        self.lead = self.below = ""
+        self.lead: str = ""
+        self.below: str = ""
         """The prefixes of its first row and of the others: its place in the tree."""
-        self.short = False
+        self.short: bool = False
         """Whether only its own name is shown, because its parent is shown above it."""
-        self.waits = ""
+        self.waits: str = ""
         """The text about the agents that it waits for."""
         self._name = ("", 0)
         self._name_key: tuple[object, ...] = ()

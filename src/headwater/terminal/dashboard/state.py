@@ -32,9 +32,9 @@ class Group:
     __slots__ = ("kind", "over", "path")
 
     def __init__(self, path: tuple[str, ...], kind: str) -> None:
-        self.path = path
-        self.kind = kind
-        self.over = False
+        self.path: tuple[str, ...] = path
+        self.kind: str = kind
+        self.over: bool = False
 
 
 class Entry(NamedTuple):
@@ -56,8 +56,8 @@ class Board:
 
     def __init__(self, title: str, members: Sequence[str] = ()) -> None:
         self.title = title
-        self.agents = [AgentView((name,), hue) for hue, name in enumerate(members)]
-        self.time = 0.0
+        self.agents: list[AgentView] = [AgentView((name,), hue) for hue, name in enumerate(members)]
+        self.time: float = 0.0
         """The time of the last event, in Unix seconds."""
         self.started: float | None = None
         self.end: RunFinished | RunFailed | RunCancelled | None = None

@@ -34,8 +34,8 @@ class TokenCount:
     )
 
     def __init__(self) -> None:
-        self.input_tokens = 0
-        self.pulse = Pulse()
+        self.input_tokens: int = 0
+        self.pulse: Pulse = Pulse()
         self._settled = 0  # tokens of ended attempts
         self._approximate = False
         self._cost: Decimal | None = None  # of attempts that are over

@@ -51,7 +51,7 @@ class Stores:
 
     def __init__(self, rule: str, open_store: OpenStore) -> None:
         self.rule = rule
-        self.mark = secrets.token_hex(6)
+        self.mark: str = secrets.token_hex(6)
         """Part of every name that the rule uses, so that runs of other checks are not in the way."""
         self._open = open_store
         self._made: list[str] = []

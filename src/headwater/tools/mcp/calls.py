@@ -66,12 +66,12 @@ class RemoteTool(Plain):
         schema = {key: value for key, value in listed.input_schema.items() if key != "$schema"}
         self._parameters = RawParameters(schema)
         self.server = server
-        self.remote_name = listed.name
-        self.spec = ToolSpec(
+        self.remote_name: str = listed.name
+        self.spec: ToolSpec = ToolSpec(
             name=listed.name, description=listed.description or listed.title or "", parameters=self._parameters.schema
         )
         hints = listed.annotations
-        self.repeatable = bool(hints is not None and (hints.read_only_hint or hints.idempotent_hint))
+        self.repeatable: bool = bool(hints is not None and (hints.read_only_hint or hints.idempotent_hint))
         self.on_unknown: OnUnknown = "retry" if self.repeatable else "tell"
 
     def named(self, name: str) -> RemoteTool:

@@ -116,7 +116,7 @@ class SignIn:
     """Opens the browser, and waits for it to come back to a port of this machine."""
 
     def __init__(self, port: int) -> None:
-        self.port = _free(port)
+        self.port: int = _free(port)
         self._server: asyncio.Server | None = None
         self._came: asyncio.Future[str] | None = None
 

@@ -58,7 +58,7 @@ class SearchTool(Plain):
     def __init__(self, name: str, server: str, tools: Sequence[ToolSpec]) -> None:
         self.name = name
         self._tools = tools
-        self.spec = ToolSpec(
+        self.spec: ToolSpec = ToolSpec(
             name=name,
             description=f"Search the {len(tools)} tools of {server}. You can call those that it finds afterwards.",
             parameters=_SCHEMA,

@@ -43,9 +43,9 @@ class Session:
     def __init__(self, name: str, stop: Callable[[], None] = lambda: None) -> None:
         self.name = name
         self._stop = stop
-        self.over = False
+        self.over: bool = False
         self.fault: BaseException | None = None
-        self.left = asyncio.Event()
+        self.left: asyncio.Event = asyncio.Event()
         """Set once the client has left."""
         self.running: list[AtWork] = []
         """The calls at work, the newest last."""

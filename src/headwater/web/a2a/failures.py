@@ -50,8 +50,8 @@ class Refused(Problem):
 
     def __init__(self, kind: str, message: str, *, hint: str = "") -> None:
         super().__init__("bad_request", message, hint=hint)
-        self.kind = KINDS[kind]
-        self.status = self.kind.status
+        self.kind: Kind = KINDS[kind]
+        self.status: int = self.kind.status
 
 
 def no_push() -> Refused:

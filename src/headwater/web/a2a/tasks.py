@@ -55,7 +55,7 @@ class Telling:
         self._text = ""
         self._data: list[Any] = []
         self._status: dict[str, Any] = {"state": STATES["queued"]}
-        self.rests = False
+        self.rests: bool = False
         """Whether a stream ends here: the run is over, or waits for people alone."""
 
     def add(self, event: Event) -> list[dict[str, Any]]:

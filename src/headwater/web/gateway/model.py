@@ -41,8 +41,8 @@ class ServedModel:
         on_interrupted: Literal["raise", "restart"] = "raise",
     ) -> None:
         self.name = name
-        self.targets = tuple(targets)
-        self.description = ", then ".join(target.name for target in self.targets)
+        self.targets: tuple[Target, ...] = tuple(targets)
+        self.description: str = ", then ".join(target.name for target in self.targets)
         first, *others = self.targets
         times = (CHAIN_RETRIES if others else Retries().times) if retries is None else retries
         self._model = Model(first, timeouts=timeouts, retries=times, fallback=others, on_interrupted=on_interrupted)

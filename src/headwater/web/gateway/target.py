@@ -40,9 +40,9 @@ class Target:
     """
 
     def __init__(self, backend: Backend, *, defaults: Settings | None = None, drop: Container[str] = ()) -> None:
-        self.provider = backend.provider
-        self.api = backend.api
-        self.model = backend.model
+        self.provider: str = backend.provider
+        self.api: str = backend.api
+        self.model: str = backend.model
         self.connect: Any = getattr(backend, "connect", None)
         self.quota: Any = getattr(backend, "quota", None)
         self._backend = backend

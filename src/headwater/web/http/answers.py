@@ -79,7 +79,7 @@ class StreamAnswer(Response):
         self, manager: Manager, live: LiveRun, wire: Wire, position: int = 0, headers: Mapping[str, str] | None = None
     ) -> None:
         self.status_code = 200
-        self.background = None
+        self.background: None = None
         self.init_headers(
             {"content-type": wire.media_type, **_STREAM_HEADERS, "headwater-run": live.id, **(headers or {})}
         )

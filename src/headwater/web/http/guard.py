@@ -72,9 +72,11 @@ class Guard:
                 hint='Make one: python -c "import secrets; print(secrets.token_urlsafe(32))".',
             )
         self._hosts = None if hosts is None else frozenset(host.lower().rstrip(".") for host in hosts)
-        self.origins = frozenset(map(checked_origin, origins))
+        self.origins: frozenset[str] = frozenset(map(checked_origin, origins))
         self._token = None if token is None else token.encode()
-        self.cookie = "" if token is None else _text(hmac.digest(token.encode(), b"headwater cookie", hashlib.sha256))
+        self.cookie: str = (
+            "" if token is None else _text(hmac.digest(token.encode(), b"headwater cookie", hashlib.sha256))
+        )
         """The cookie that a browser gets instead of the token; the token cannot be derived from it."""
 
     def check(self, asked: Asked) -> None:

@@ -66,9 +66,9 @@ class Site:
         journal: str | None = None,
         engine: str | None = None,
     ) -> None:
-        self.manager = Manager(members, limits=limits, journal=journal, engine=engine)
+        self.manager: Manager = Manager(members, limits=limits, journal=journal, engine=engine)
         self.on_disconnect = checked_on_disconnect(on_disconnect)
-        self.guard = guard or Guard()
+        self.guard: Guard = guard or Guard()
         self._owner = owner
         self._heard = False
 

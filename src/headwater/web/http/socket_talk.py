@@ -17,6 +17,7 @@ from headwater.web.http.answers import ABORT, problem_answer
 from headwater.web.http.site import LOG, Site
 from headwater.web.problems import Problem
 from headwater.web.runs.live_run import Reading
+from headwater.web.runs.manager import Manager
 
 __all__ = ("GONE", "MAX_TOLD", "SocketTalk", "serve_socket")
 
@@ -36,7 +37,7 @@ class SocketTalk:
 
     def __init__(self, site: Site, websocket: WebSocket, caller: str | None) -> None:
         self.site = site
-        self.manager = site.manager
+        self.manager: Manager = site.manager
         self.socket = websocket
         self.caller = caller
         self.telling: dict[str, asyncio.Task[None]] = {}

@@ -34,6 +34,7 @@ from headwater.web.native.wire import NDJSON, RESET, SSE, native
 from headwater.web.problems import Problem
 from headwater.web.runs.actions import Actions, choice_of
 from headwater.web.runs.live_run import LiveRun
+from headwater.web.runs.manager import Manager
 from headwater.web.wires.wire import Wire
 
 __all__ = ("NativeRoutes",)
@@ -56,8 +57,8 @@ class NativeRoutes:
 
     def __init__(self, site: Site) -> None:
         self.site = site
-        self.manager = site.manager
-        self.actions = Actions(site.manager, site.on_disconnect)
+        self.manager: Manager = site.manager
+        self.actions: Actions = Actions(site.manager, site.on_disconnect)
 
     # --- agents and runs
 

@@ -124,7 +124,7 @@ class Responses:
         """The approval request of each call that the client was asked about."""
         self._leads = part.begin > 0
         """Whether the next text is the first of a response in the middle of a run."""
-        self.complete = False
+        self.complete: bool = False
         """Whether the response has ended before its run."""
 
     def __call__(self, event: Event) -> bytes:

@@ -56,7 +56,7 @@ class OpenAIRoutes:
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self.manager = site.manager
+        self.manager: Manager = site.manager
         self._actions = Actions(site.manager, site.on_disconnect)
 
     def handlers(self) -> dict[str, dict[str, Handler]]:

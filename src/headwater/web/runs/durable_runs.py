@@ -45,7 +45,7 @@ class Submitted(Followed):
         super().__init__(home, f"run_{os.urandom(9).hex()}")
         self._home_of_run = home
         self._request: Request | None = request
-        self.stored = asyncio.Event()
+        self.stored: asyncio.Event = asyncio.Event()
         """Set once the journal has the run."""
 
     async def _advance(self) -> list[Event]:
@@ -60,7 +60,7 @@ class DurableRuns:
     """The journal of a server with these members. Raises ConfigurationError if it cannot be used."""
 
     def __init__(self, url: str, members: Iterable[Any], *, engine: str | None = None) -> None:
-        self.home = home_of(url)
+        self.home: Home = home_of(url)
         if engine is not None or check_url(url) == "postgresql":
             self.home.use_engine(engine)
         for member in members:

@@ -48,7 +48,7 @@ class KeptLog:
         self._slots: list[Event | _Pack] = []
         self._deltas: dict[tuple[str, int], list[Any]] = {}
         """The deltas of each run's current step."""
-        self.size = 0
+        self.size: int = 0
         """Approximate size in bytes."""
         self.started: RunStarted | None = None
         """The first event."""

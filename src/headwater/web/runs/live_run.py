@@ -60,22 +60,22 @@ class LiveRun:
         ended: Callable[[LiveRun], None],
         led: bool = False,
     ) -> None:
-        self.followed = isinstance(run, DrivenElsewhere)
+        self.followed: bool = isinstance(run, DrivenElsewhere)
         """Whether another process drives the run, or may: then leaving it does not cancel it."""
         self.error: BaseException | None = None
         """Why it ended without an event."""
-        self.id = run.id
+        self.id: str = run.id
         self.agent = agent
         self.owner = owner
         self.on_disconnect = on_disconnect
-        self.started_at = time.time()
+        self.started_at: float = time.time()
         """Unix seconds."""
         self.notes: dict[str, dict[str, Any]] = {}
         """Request fields that a wire repeats in its responses, by the wire's name; set them with `Manager.start`."""
-        self.log = KeptLog()
-        self.visible = 0
+        self.log: KeptLog = KeptLog()
+        self.visible: int = 0
         """The number of events that readers may see."""
-        self.over = False
+        self.over: bool = False
         """Whether the log is complete."""
         self.readings: set[Reading] = set()
         self._run: Run | None = run
@@ -354,7 +354,7 @@ class Followers:
         self._frames = frames
         self._writes: dict[Reading, Callable[[bytes], bool]] = {}
         self._block, self._at = frames.tail, 0
-        self.told_at = 0.0
+        self.told_at: float = 0.0
         """When they were written to, in the loop's time."""
 
     def add(self, reading: Reading, write: Callable[[bytes], bool]) -> bool:
@@ -421,7 +421,7 @@ class Reading(AsyncIterator[bytes]):
     )
 
     def __init__(self, live: LiveRun, wire: Wire, position: int) -> None:
-        self.wire = wire
+        self.wire: Wire = wire
         self._live = live
         self._block: Block | None = None
         self._at = 0
@@ -436,7 +436,7 @@ class Reading(AsyncIterator[bytes]):
         self._said = bytearray(wire.hello)
         """Bytes to send first."""
         self._nap: asyncio.Future[None] | None = None
-        self.given = False
+        self.given: bool = False
         """Whether its last bytes are still being written: it has not asked for more."""
         self.direct: Callable[[bytes], bool] | None = None
         """Writes bytes at once, without the reader's task. Returns False, without writing any, if that has to wait or

@@ -59,17 +59,17 @@ class Manager:
         journal: str | None = None,
         engine: str | None = None,
     ) -> None:
-        self.members = checked_members(members)
-        self.limits = limits or Limits()
+        self.members: dict[str, Runnable] = checked_members(members)
+        self.limits: Limits = limits or Limits()
         self.durable: DurableRuns | None = None
         """The runs of the journal; None: runs are kept in this process's memory."""
         if journal is not None:
             from headwater.web.runs.durable_runs import DurableRuns
 
             self.durable = DurableRuns(journal, self.members.values(), engine=engine)
-        self.draining = False
+        self.draining: bool = False
         """Whether the server is shutting down and starts no new runs."""
-        self.stopped = asyncio.Event()
+        self.stopped: asyncio.Event = asyncio.Event()
         """Set when all runs have ended during shutdown."""
         self._going: dict[str, LiveRun] = {}
         self._kept: OrderedDict[str, tuple[LiveRun, float]] = OrderedDict()

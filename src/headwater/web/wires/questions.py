@@ -32,7 +32,7 @@ class Questions:
     def __init__(self) -> None:
         self.open: dict[str, ApprovalAsked | InputAsked] = {}
         """Open questions by id, oldest first."""
-        self.waits = 0
+        self.waits: int = 0
         """How often the outermost run has started to wait only for people."""
         self._root = ""
 

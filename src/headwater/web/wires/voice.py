@@ -51,8 +51,8 @@ class Voice:
     __slots__ = ("_folds", "_heard", "_hold", "_leads", "_reasoned", "_reasoning", "_refusals", "spoke", "tree")
 
     def __init__(self) -> None:
-        self.tree = Tree()
-        self.spoke = False
+        self.tree: Tree = Tree()
+        self.spoke: bool = False
         """Whether any part of the answer was sent."""
         self._hold: Hold[Said] = Hold()
         self._heard: dict[str, bool] = {}

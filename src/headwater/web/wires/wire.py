@@ -50,9 +50,9 @@ class Block:
     __slots__ = ("_cut", "_piece", "data", "ends", "first", "next")
 
     def __init__(self, first: int) -> None:
-        self.first = first
-        self.data = bytearray()
-        self.ends = array("Q")
+        self.first: int = first
+        self.data: bytearray = bytearray()
+        self.ends: array[int] = array("Q")
         """The end offset of each event's frame."""
         self.next: Block | None = None
         self._piece = b""
@@ -90,9 +90,9 @@ class Frames:
 
     def __init__(self, map: Map, first: int) -> None:
         self._map = map
-        self.upto = first
+        self.upto: int = first
         """The position of the next event to encode."""
-        self.tail = Block(first)
+        self.tail: Block = Block(first)
         self._blocks = [self.tail]
         self._held = 0
         """Total bytes of the blocks before the tail."""
