@@ -11,6 +11,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Final
 
+from headwater.web.page import minify
+
 __all__ = ("index", "script", "style", "text")
 
 _ENTRY: Final = "app.js"
@@ -21,9 +23,6 @@ _IMPORT: Final = re.compile(
 _DECLARED: Final = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) (?P<name>\w+))", re.M)
 _LISTED: Final = re.compile(r"export\s*\{(?P<names>[^}]*)\};?")
 _DEFAULT: Final = re.compile(r"export default ")
-_COMMENT: Final = re.compile(r"^\s*//.*\n|^\s+|(?<=[;:,{}\])]) +// [^\"'`\n]*$", re.M)
-_LINES: Final = re.compile(r"(?<=[;{},>])\n(?=[\w$}<])")
-"""Ends of lines that mean nothing: every statement has its semicolon, and htm drops them between tags."""
 _ALL: Final = "*"
 _MAP: Final = re.compile(r"^//# sourceMappingURL=.*$", re.M)
 
@@ -41,8 +40,7 @@ def index() -> str:
 @cache
 def style() -> str:
     """Returns the style sheet, without comments and unnecessary whitespace."""
-    sheet = re.sub(r"/\*.*?\*/", "", text("style.css"), flags=re.S)
-    return re.sub(r"\s*([{};,>])\s*|(?<=:)\s+", r"\1", re.sub(r"\s+", " ", sheet)).replace(";}", "}").strip()
+    return minify.style(text("style.css"))
 
 
 @cache
@@ -108,12 +106,10 @@ def _as_function(path: str, order: list[str], wanted: set[str]) -> str:
         exported["default"] = "$default"
         return "const $default = "
 
-    if not path.startswith("vendor/"):
-        source = _COMMENT.sub("", source)
     source = _IMPORT.sub(imported, source)
     source = _DEFAULT.sub(default, _LISTED.sub(listed, _DECLARED.sub(declared, _MAP.sub("", source))))
     if not path.startswith("vendor/"):
-        source = _LINES.sub("", source)
+        source = minify.script(source)
     returned = ",".join(
         outer if outer == inner else f"{outer}:{inner}"
         for outer, inner in exported.items()
