@@ -29,6 +29,8 @@ FRAMES_A_SECOND = 60
 PAINTS = 9
 PARAGRAPHS = 20
 """How much each agent says: enough for several seconds at that rate."""
+PATIENCE = 600.0
+"""How many seconds all frames may take on a busy machine, which counts for nothing."""
 
 COMPUTES = frozenset(
     {
@@ -167,7 +169,7 @@ def _frames(page: Any, url: str) -> Frames:
     page.until("document.querySelector('.card') !== null")
     page.begin_trace("devtools.timeline", "disabled-by-default-devtools.timeline", "v8")
     page.run("location.hash = 'run=recorded'; 0")
-    page.until("document.querySelector('.how.done') !== null")
+    page.until("document.querySelector('.how.done') !== null", patience=PATIENCE)
     return _read(page.end_trace())
 
 

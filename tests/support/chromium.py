@@ -97,9 +97,9 @@ class Page:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
-    def until(self, expression: str) -> Any:
-        """Waits until an expression is true, and returns its value."""
-        give_up = time.monotonic() + PATIENCE
+    def until(self, expression: str, *, patience: float = PATIENCE) -> Any:
+        """Waits until an expression is true, and returns its value; `patience` is in seconds."""
+        give_up = time.monotonic() + patience
         while time.monotonic() < give_up:
             with suppress(AssertionError):  # a page that is being left has no document for a moment
                 if value := self.run(expression):
