@@ -14,7 +14,7 @@ const ASKED = {
       for (const event of events) {
         fold.add(event);
         fold.rows();
-        for (const run of fold.runs.values()) void [run.text, run.tokens, run.tokensPerSecond, fold.hue(run)];
+        for (const run of fold.runs.values()) void [run.text, run.tokens, run.tokensPerSecond, run.hue];
       }
       told[name] = Object.fromEntries([...fold.runs].map(([id, run]) => [id, {
         text: run.text, state: run.state, path: run.path, tokens: run.usage?.output_tokens ?? null, model: run.model, started: run.started, ended: run.ended,

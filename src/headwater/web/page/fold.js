@@ -20,6 +20,7 @@ export class Run {
     this.children = [];
     this.kind = ""; // "sequential", "concurrent", "graph" …; empty for an agent
     this.members = [];
+    this.hue = 0; // the number of its color: agents have them in turn
     this.agent = name; // its own name, where the path has another
     this.model = "";
     this.input = [];
@@ -168,11 +169,6 @@ export class Fold {
     if (this.listed?.tree !== this.tree) this.listed = { tree: this.tree, agents: this.rows().filter(({ run }) => !run.isWorkflow).map(({ run }) => run) };
     return this.listed.agents;
   }
-
-  // Each agent has a color, by its turn to begin.
-  hue(run) {
-    return run.hue ?? 0;
-  }
 }
 
 // --- bars: what a run does over time
@@ -203,7 +199,7 @@ function wrote(fold, run, event, characters, kind, phase) {
   run.phase = phase;
   begin(run, kind, event.time);
   const bin = Math.floor(event.time / RATE_BIN);
-  for (const rate of [run.rate, fold.rates[run.hue ?? 0]]) rate.set(bin, (rate.get(bin) ?? 0) + characters);
+  for (const rate of [run.rate, fold.rates[run.hue]]) rate.set(bin, (rate.get(bin) ?? 0) + characters);
 }
 
 function current(run, kind) {
@@ -533,6 +529,12 @@ function findSaid(fold, key) {
     if (said) return said;
   }
   return null;
+}
+
+// What runs have cost in dollars; null where no price is known.
+export function cost(runs) {
+  const known = runs.filter((run) => run.usage?.cost != null);
+  return known.length ? known.reduce((sum, run) => sum + Number(run.usage.cost), 0) : null;
 }
 
 export function oneSentence(error) {

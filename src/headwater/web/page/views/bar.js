@@ -1,5 +1,5 @@
 // The bar at the top: which agent, how it stands, and what can be done with the run.
-import { CHARACTERS_A_TOKEN, RATE_BIN } from "../fold.js";
+import { CHARACTERS_A_TOKEN, cost, RATE_BIN } from "../fold.js";
 import { html } from "../html.js";
 import { count, harmless, many, money, seconds } from "../words.js";
 import { Paced } from "./paced.js";
@@ -22,10 +22,10 @@ export class TopBar extends Paced {
       <div class="status" role="status">${root && !state.composing ? html`
         <span class=${`how ${look(state)}`}><i></i><span>${word(state)}</span></span>
         <span class="num">${seconds((root.ended ?? state.now()) - root.started)}</span>
-        ${root.isWorkflow && !fold.over ? html`<span class="muted wide">${atWork} of ${agents.length} at work</span>` : null}
-        <span class="muted wide num">${many(tokens(agents), "token")}</span>
-        ${!fold.over ? html`<span class="muted wider num" title="All agents together, over the last second">${count(rateNow(agents, state.now()))} tok/s</span>` : null}
-        ${cost(agents) ? html`<span class="muted wider num">${money(cost(agents))}</span>` : null}` : null}
+        ${root.isWorkflow && !fold.over ? html`<span class="muted">${atWork} of ${agents.length} at work</span>` : null}
+        ${cost(agents) ? html`<span class="muted num">${money(cost(agents))}</span>` : null}
+        <span class="muted num">${many(tokens(agents), "token")}</span>
+        ${!fold.over ? html`<span class="muted num" title="All agents together, over the last second">${count(rateNow(agents, state.now()))} tok/s</span>` : null}` : null}
       </div>
       <div class="acts">
         ${root && !state.composing && !state.saved ? html`
@@ -59,10 +59,6 @@ function word(state) {
 
 function tokens(agents) {
   return agents.reduce((sum, run) => sum + run.tokens, 0);
-}
-
-function cost(agents) {
-  return agents.reduce((sum, run) => sum + Number(run.usage?.cost ?? 0), 0);
 }
 
 function rateNow(agents, now) {

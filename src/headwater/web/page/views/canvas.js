@@ -139,3 +139,19 @@ export function bars(context, run, x, middle, now, hue, colors, tall = 13) {
     line(context, begin + length - 2, middle - tall / 2 - 2, begin + length + 2, middle + tall / 2 + 2);
   }
 }
+
+// The time that a tool ran, dashed; returns where its bar begins and how long it is, in pixels.
+export function toolBar(context, call, x, middle, now, hue, colors, tall = 10) {
+  const from = x(call.started);
+  const length = Math.max(2, x(Math.min(call.ended ?? now, now)) - from - 0.5);
+  rounded(context, from, middle - tall / 2, length, tall, 3);
+  context.fillStyle = context.strokeStyle = call.state === "failed" ? colors.bad : hue;
+  context.globalAlpha = 0.14;
+  context.fill();
+  context.globalAlpha = 1;
+  context.lineWidth = 1.2;
+  context.setLineDash([3, 2.2]);
+  context.stroke();
+  context.setLineDash([]);
+  return [from, length];
+}

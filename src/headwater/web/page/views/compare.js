@@ -1,8 +1,9 @@
 // Two runs side by side, aligned at their first event: figures, waterfalls on one axis, and what differs in the answers.
 import { html } from "../html.js";
+import { cost } from "../fold.js";
 import { elements, retold } from "../markdown.js";
-import { clip, count, harmless, messageText, precise, seconds } from "../words.js";
-import { AXIS, axis, bars, Canvas, grid, line } from "./canvas.js";
+import { clip, count, harmless, messageText, money, precise, seconds } from "../words.js";
+import { AXIS, axis, bars, Canvas, grid, line, toolBar } from "./canvas.js";
 import { Paced } from "./paced.js";
 
 const ROW = 15;
@@ -20,13 +21,13 @@ export class Compare extends Paced {
     return html`<main class="compare" id="main" tabindex="-1">
       <header class="head"><button type="button" class="quiet" onClick=${() => state.go(state.runId)}>← Back to the run</button><h2 class="title">${same ? "Two runs of the same task" : "Two runs"}</h2><span class="muted">aligned at their first event</span></header>
       <div class="two">
-        <div><table class="figures"><thead><tr><th scope="col"><span class="hide">Figure</span></th><th scope="col"><i class="sw s0"></i> A · ${harmless(a.name)}</th><th scope="col"><i class="sw s4"></i> B · ${harmless(b.name)}</th><th scope="col">B against A</th></tr></thead>
-          <tbody>${ROWS.map(([name, read, write, better]) => html`<${Figure} name=${name} a=${read(a)} b=${read(b)} write=${write} better=${better} />`)}</tbody></table></div>
+        <div><table class="figures"><thead><tr><th scope="col"><span class="hide">Figure</span></th><th scope="col"><i class="sw s0"></i> A</th><th scope="col"><i class="sw s4"></i> B</th><th scope="col">B against A</th></tr></thead>
+          <tbody>${ROWS.filter(([, read]) => read(a) != null || read(b) != null).map(([name, read, write, better]) => html`<${Figure} name=${name} a=${read(a)} b=${read(b)} write=${write} better=${better} />`)}</tbody></table></div>
         <div class="falls"><${Canvas} height=${24 + (rows(sides[0]) + rows(sides[1])) * ROW + 24} label="Both waterfalls on one time axis" draw=${(context, width, height, colors) => draw(context, width, height, colors, sides)} /></div>
       </div>
       <div class="two texts">
-        <section><h2><i class="sw s0"></i> A <span class="muted">${harmless(a.model)}</span><span class="grow"></span><span class="state">${a.reason}</span></h2><div class="diff prose" dir="auto">${mine}</div></section>
-        <section><h2><i class="sw s4"></i> B <span class="muted">${harmless(b.model)}</span><span class="grow"></span><span class="state">${b.reason}</span></h2><div class="diff prose" dir="auto">${theirs}</div></section>
+        <section><h2><i class="sw s0"></i> A · ${harmless(a.name)} <span class="muted">${harmless(a.model)}</span><span class="grow"></span><span class="state">${a.reason}</span></h2><div class="diff prose" dir="auto">${mine}</div></section>
+        <section><h2><i class="sw s4"></i> B · ${harmless(b.name)} <span class="muted">${harmless(b.model)}</span><span class="grow"></span><span class="state">${b.reason}</span></h2><div class="diff prose" dir="auto">${theirs}</div></section>
       </div>
     </main>`;
   }
@@ -39,6 +40,7 @@ const ROWS = [
   ["tokens a second", (one) => one.rate, count, 1],
   ["tool calls", (one) => one.calls, count, 0],
   ["attempts lost", (one) => one.lost, count, -1],
+  ["cost", (one) => one.cost, money, -1],
 ];
 
 function Figure({ name, a, b, write, better }) {
@@ -57,7 +59,7 @@ function figures(fold) {
   const speaker = answering(fold, root);
   return {
     name: root.agent, model: speaker.model, whole, first: Number.isFinite(first) ? first : null, tokens: sum((run) => run.tokens), rate: whole > 0 ? sum((run) => run.tokens) / whole : null,
-    calls: sum((run) => run.calls.size), lost: sum((run) => run.lost), text: answerOf(fold, root), reason: root.finishReason ?? root.state,
+    calls: sum((run) => run.calls.size), lost: sum((run) => run.lost), cost: cost(agents), text: answerOf(fold, root), reason: root.finishReason ?? root.state,
   };
 }
 
@@ -152,7 +154,9 @@ function draw(context, width, height, colors, sides) {
       context.textAlign = "left";
       context.fillStyle = colors["ink-2"];
       context.fillText(clip(run.name, 12), 0, y + 11);
-      bars(context, run, x, y + ROW / 2, fold.time, colors.hues[side ? 4 : 0], colors, 9);
+      const hue = colors.hues[side ? 4 : 0];
+      bars(context, run, x, y + ROW / 2, fold.time, hue, colors, 9);
+      for (const call of run.calls.values()) if (call.started !== null && !call.child) toolBar(context, call, x, y + ROW / 2, fold.time, hue, colors, 7);
       y += ROW;
     }
     const at = x(fold.root.ended ?? fold.time);

@@ -2,6 +2,7 @@
 import { html } from "../html.js";
 import { harmless } from "../words.js";
 import { Paced } from "./paced.js";
+import { named } from "./parts.js";
 
 const TALLEST = 240; // pixels of the text area, from where it scrolls
 
@@ -67,7 +68,7 @@ export class Composer extends Paced {
       </div>
       <p class="hint muted">
         ${working
-          ? html`<span>Sent before the next step${addressee ? " of" : ""}</span>${addressee ? html`<span class="chip"><i class=${`sw s${fold.hue(addressee)}`}></i>${harmless(addressee.name)}</span>` : null}`
+          ? html`<span>Sent before the next step${addressee ? " of" : ""}</span>${addressee ? html`<span class="chip">${named(addressee)}</span>` : null}`
           : html`<span>to ${harmless(state.composing ? state.agent : (fold.root?.agent ?? ""))}</span>`}
         <span class="grow"></span><kbd class="wide">Enter</kbd></p>
     </form>`;

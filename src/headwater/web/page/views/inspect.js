@@ -1,8 +1,9 @@
 // One event, in words and as it stands in the log: the last one that is shown.
 import { oneSentence } from "../fold.js";
 import { html } from "../html.js";
-import { argumentsLine, clip, count, harmless, many, messageText, oneLine, precise, resultText, seconds } from "../words.js";
+import { argumentsLine, clip, count, harmless, many, messageText, money, oneLine, precise, resultText, seconds } from "../words.js";
 import { Paced } from "./paced.js";
+import { swatch } from "./parts.js";
 
 const LONGEST = 400; // characters of one string that the JSON shows
 
@@ -16,7 +17,7 @@ export class Inspect extends Paced {
     const run = log.fold.child(event.run);
     return html`<section class="look" aria-label="Inspect">
       <div class="head"><h2>Event <span class="num">#${event.seq ?? log.shown - 1}</span></h2><code class=${tone(event)}>${harmless(event.type)}</code><span class="grow"></span><span class="muted num">${precise(event.time - log.started)}</span></div>
-      <dl><dt>by</dt><dd><i class=${run?.isWorkflow ? "sw ring" : `sw s${log.fold.hue(run ?? {})}`}></i>${harmless((event.path ?? []).join(" / "))}${event.step ? `, step ${event.step}` : ""}${event.attempt > 1 ? `, attempt ${event.attempt}` : ""}</dd>
+      <dl><dt>by</dt><dd>${swatch(run)}${harmless((event.path ?? []).join(" / "))}${event.step ? `, step ${event.step}` : ""}${event.attempt > 1 ? `, attempt ${event.attempt}` : ""}</dd>
       ${describe(event, log.fold).map(([term, told]) => html`<dt>${term}</dt><dd>${harmless(String(told))}</dd>`)}</dl>
       <pre tabindex="0"><code>${jsonLine(event)}</code></pre>
     </section>`;
@@ -87,5 +88,5 @@ function usage(one) {
   const parts = [["input_tokens", "in"], ["output_tokens", "out"], ["cached_input_tokens", "cached"], ["reasoning_tokens", "reasoning"]]
     .filter(([name]) => one[name] != null)
     .map(([name, word]) => `${count(one[name])} ${word}`);
-  return parts.length ? [["tokens", parts.join(", ")]] : [];
+  return [...(parts.length ? [["tokens", parts.join(", ")]] : []), ...(one.cost != null ? [["cost", money(one.cost)]] : [])];
 }

@@ -4,6 +4,7 @@ import { html } from "../html.js";
 import { count, harmless, precise } from "../words.js";
 import { AXIS, axis, Canvas, grid, line } from "./canvas.js";
 import { Paced } from "./paced.js";
+import { named } from "./parts.js";
 
 const SMOOTH = 3; // bins that one point averages
 const NAMED = 4; // how many agents the legend names
@@ -17,7 +18,7 @@ export class Rates extends Paced {
     const now = state.now();
     const live = fold.agents().filter((run) => !run.over && run.lastDelta !== null);
     const rate = (run) => ((run.rate.get(Math.floor(now / RATE_BIN) - 1) ?? 0) + (run.rate.get(Math.floor(now / RATE_BIN)) ?? 0)) / (CHARACTERS_A_TOKEN * 2 * RATE_BIN);
-    return html`<div class="head"><h2>Tokens per second</h2><div class="legend muted">${live.slice(0, NAMED).map((run) => html`<span><i class=${`sw s${fold.hue(run)}`}></i>${harmless(run.name)} <span class="num">${count(rate(run))}</span></span>`)}
+    return html`<div class="head"><h2>Tokens per second</h2><div class="legend muted">${live.slice(0, NAMED).map((run) => html`<span>${named(run)} <span class="num">${count(rate(run))}</span></span>`)}
         ${live.length > NAMED ? html`<span>and ${live.length - NAMED} more</span>` : null}</div></div>
       <div class="plot"><${Canvas} height=${HEIGHT} label="Tokens per second by agent over time" draw=${(context, width, height, colors) => draw(context, width, height, colors, fold, now)} /></div>`;
   }
@@ -111,16 +112,16 @@ export class FirstTokens extends Paced {
     if (!runs.length) return null;
     const median = runs[Math.floor(runs.length / 2)].firstToken;
     const slowest = runs.at(-1);
-    const step = niceStep(slowest.firstToken / 4);
+    const step = niceStep(Math.max(slowest.firstToken, 0.01) / 4);
     const end = step * Math.ceil(slowest.firstToken / step + 0.05);
-    const x = (value) => 6 + (value / end) * 408;
+    const x = (value) => `${(value / end) * 100}%`;
     const ticks = Array.from({ length: Math.round(end / step) + 1 }, (_, at) => at * step);
     return html`<div class="head"><h2>To the first token</h2><div class="legend muted"><span>median <span class="num">${precise(median)}</span></span>
-        ${runs.length > 1 ? html`<span>slowest <i class=${`sw s${fold.hue(slowest)}`}></i>${harmless(slowest.name)} <span class="num">${precise(slowest.firstToken)}</span></span>` : null}</div></div>
-      <svg class="first" viewBox="0 0 440 46" role="img" aria-label=${`Time to the first token: ${runs.slice(0, 12).map((run) => `${run.name} ${precise(run.firstToken)}`).join(", ")}`}>
-        <path class="rail" d=${`M${x(0)} 15H${x(end)}`} />
-        ${ticks.map((tick) => html`<path class="rail" d=${`M${x(tick)} 12v6`} /><text class="tick" x=${x(tick)} y="39" text-anchor=${tick === 0 ? "start" : "middle"}>${Number(tick.toFixed(3))}${tick === 0 || tick === ticks.at(-1) ? " s" : ""}</text>`)}
-        ${runs.map((run) => html`<circle class=${`pt s${fold.hue(run)}`} cx=${x(run.firstToken)} cy="15" r=${runs.length > 40 ? 3.5 : 5}><title>${run.name} ${precise(run.firstToken)}</title></circle>`)}
+        ${runs.length > 1 ? html`<span>slowest ${named(slowest)} <span class="num">${precise(slowest.firstToken)}</span></span>` : null}</div></div>
+      <svg class="first" role="img" aria-label=${`Time to the first token: ${runs.slice(0, 12).map((run) => `${run.name} ${precise(run.firstToken)}`).join(", ")}`}>
+        <line class="rail" x2="100%" y1="15" y2="15" />
+        ${ticks.map((tick) => html`<line class="rail" x1=${x(tick)} x2=${x(tick)} y1="12" y2="18" /><text class="tick" x=${x(tick)} y="39" text-anchor=${tick === 0 ? "start" : tick === ticks.at(-1) ? "end" : "middle"}>${Number(tick.toFixed(3))}${tick === 0 || tick === ticks.at(-1) ? " s" : ""}</text>`)}
+        ${runs.map((run) => html`<circle class=${`pt s${run.hue}`} cx=${x(run.firstToken)} cy="15" r=${runs.length > 40 ? 3.5 : 5}><title>${run.name} ${precise(run.firstToken)}</title></circle>`)}
       </svg>`;
   }
 }

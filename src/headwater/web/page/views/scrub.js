@@ -55,7 +55,8 @@ export class Scrub extends Paced {
   draw = (context, width, height, colors) => {
     const { log } = this.props.state;
     if (log.started === null) return;
-    const x = (time) => EDGE + ((time - log.started) / Math.max(log.ended - log.started, 0.001)) * (width - 2 * EDGE);
+    const span = log.ended - log.started;
+    const x = (time) => EDGE + (span ? (time - log.started) / span : 1) * (width - 2 * EDGE);
     const bars = Math.max(1, Math.floor((width - 2 * EDGE) / BAR));
     const counts = this.density(log, bars);
     const most = counts.reduce((one, other) => Math.max(one, other), 1);

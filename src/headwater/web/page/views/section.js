@@ -6,6 +6,7 @@ import { html } from "../html.js";
 import { link, Prose } from "../markdown.js";
 import { argumentsLine, clock, count, harmless, many, messageText, money, oneLine, precise, resultText, seconds } from "../words.js";
 import { Ask } from "./ask.js";
+import { problem, swatch } from "./parts.js";
 
 const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"]);
 
@@ -45,11 +46,10 @@ export class Section extends Component {
 
   render({ run, state, inner }) {
     Object.assign(this, { drawn: run.version, told: run.state, tick: tick(state), ticks: run.items.some(lasts) });
-    const { fold } = state.log;
     const now = state.now();
     const told = stateOf(run);
     const ref = (element) => (this.element = element);
-    const name = html`<i class=${`sw s${fold.hue(run)}`}></i><h2>${harmless(run.name)}</h2>`;
+    const name = html`${swatch(run)}<h2>${harmless(run.name)}</h2>`;
     this.bare = Boolean(this.props.talk) && !this.visible && !this.drawnWhole; // among hundreds, most were never looked at
     if (this.bare) return html`<section ref=${ref} id=${`run-${run.id}`} tabindex="-1" class="agent" aria-label=${run.name}><header>${name}</header></section>`;
     this.drawnWhole = true;
@@ -95,7 +95,7 @@ function Facts({ run }) {
     ${run.firstToken !== null ? html`<span title="Time to the first token">${precise(run.firstToken)} to first</span>` : null}
     ${rate ? html`<span class="wide">${count(rate)} tok/s</span>` : null}
     ${tokens ? html`<span class="wide">${run.estimated ? "~" : ""}${count(tokens)} tok</span>` : null}
-    ${run.usage?.cost != null ? html`<span class="wide">${money(run.usage.cost)}</span>` : null}
+    ${run.usage?.cost != null ? html`<span>${money(run.usage.cost)}</span>` : null}
   </span>`;
 }
 
@@ -139,7 +139,7 @@ function draw(item, run, state, now) {
     case "file":
       return html`<${Made} file=${item.file} />`;
     case "error":
-      return html`<div class="error" role="alert"><b>${item.error.type}</b> <span>${harmless(item.error.message ?? "")}</span>${item.error.hint ? html`<p>${harmless(item.error.hint)}</p>` : null}</div>`;
+      return problem(item.error.type, item.error);
     case "note":
       return html`<p class=${item.warning ? "note warning" : "note"}>${harmless(item.title)}${item.text ? html` <span>${harmless(item.text)}</span>` : null}</p>`;
     default:
@@ -191,7 +191,7 @@ function Call({ call, run, state, now }) {
       ${out || share !== null
         ? html`<span class="out"><span class="line">${oneLine(out ?? "", 300)}</span>${share !== null ? html`<${Bar} share=${share} />` : null}</span>`
         : null}
-      ${call.decidedBy || call.note ? html`<span class="out">${harmless([call.decidedBy && `by ${call.decidedBy}`, call.note].filter(Boolean).join(": "))}</span>` : null}
+      ${call.decidedBy || call.note ? html`<span class="out">${harmless([call.decidedBy && `${call.state === "refused" ? "denied" : "approved"} by ${call.decidedBy}`, call.note].filter(Boolean).join(": "))}</span>` : null}
     </div>
     ${call.over && long(call) ? html`<details class="more"><summary>All of it</summary><pre tabindex="0"><code>${harmless(whole(call))}</code></pre></details>` : null}
     ${child ? html`<${Section} run=${child} state=${state} inner=${true} />` : null}

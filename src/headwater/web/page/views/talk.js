@@ -5,6 +5,7 @@ import { html } from "../html.js";
 import { Prose } from "../markdown.js";
 import { clock, harmless, many, messageText } from "../words.js";
 import { Paced } from "./paced.js";
+import { problem } from "./parts.js";
 import { Section, stateOf } from "./section.js";
 
 const NEAR_THE_END = 48; // pixels
@@ -120,7 +121,7 @@ export class Talk extends Component {
       ${root ? html`<${Task} root=${root} fold=${fold} state=${state} />` : html`<p class="muted waits"><span class="pulse"></span>opening the run</p>`}
       ${shown.length > MANY ? html`<${Overview} talk=${this} shown=${shown} state=${state} />` : null}
       ${this.some(shown).map(({ run }) => html`<${Section} key=${run.id} run=${run} state=${state} talk=${this} />`)}
-      ${root?.isWorkflow && root.state === "failed" ? root.items.filter((item) => item.kind === "error").map((item) => html`<div class="error" role="alert"><b>${item.error.type}</b> <span>${harmless(item.error.message)}</span></div>`) : null}
+      ${root?.isWorkflow && root.state === "failed" ? root.items.filter((item) => item.kind === "error").map(({ error }) => problem(error.type, error)) : null}
       <i class="end"></i>
     </section>`;
   }

@@ -3,8 +3,9 @@
 import { Component } from "../vendor/preact.mjs";
 import { html } from "../html.js";
 import { harmless, seconds } from "../words.js";
-import { AXIS, axis, bars, Canvas, grid, line, rounded } from "./canvas.js";
+import { AXIS, axis, bars, Canvas, grid, line, rounded, toolBar } from "./canvas.js";
 import { Paced } from "./paced.js";
+import { swatch } from "./parts.js";
 
 const ROW = 24;
 const BEYOND = 10; // rows above and below the ones in sight whose names are there too, for the keyboard
@@ -59,7 +60,7 @@ export class Waterfall extends Paced {
     for (let at = first; at < last; at += 1) {
       const middle = AXIS + at * ROW + ROW / 2 - this.top;
       const { run, call } = this.rows[at];
-      const hue = colors.hues[fold.hue(run)];
+      const hue = colors.hues[run.hue];
       if (call) drawCall(context, call, x, middle, now, hue, colors);
       else drawRun(context, run, x, middle, now, hue, colors, width);
     }
@@ -95,7 +96,7 @@ class Names extends Component {
       state.changed();
     };
     return rows.map(({ run, depth, name, call }, at) => html`<button type="button" key=${from + at} class=${call ? "name sub" : run.isWorkflow ? "name flow" : "name"} style=${`padding-left:${Math.min(depth, 5) * 12}px`}
-      title=${after(run, fold, call)} onClick=${show(run)}>${call || depth > 0 ? html`<i class="elbow" aria-hidden="true"></i>` : null}${call ? null : html`<i class=${run.isWorkflow ? "sw ring" : `sw s${fold.hue(run)}`}></i>`}<span>${harmless(name)}</span></button>`);
+      title=${after(run, fold, call)} onClick=${show(run)}>${call || depth > 0 ? html`<i class="elbow" aria-hidden="true"></i>` : null}${call ? null : swatch(run)}<span>${harmless(name)}</span></button>`);
   }
 }
 
@@ -125,44 +126,33 @@ function drawRun(context, run, x, middle, now, hue, colors, width) {
 }
 
 function drawCall(context, call, x, middle, now, hue, colors) {
+  context.font = `11px ${colors.sans}`;
+  context.textAlign = "left";
+  if (call.started !== null) {
+    const [from, length] = toolBar(context, call, x, middle, now, hue, colors);
+    const text = seconds((call.ended ?? now) - call.started);
+    if (!call.questions.some((question) => question.open) && context.measureText(text).width + 10 < length) {
+      context.fillStyle = colors.ink;
+      context.fillText(text, from + 5, middle + 4);
+    }
+  }
   for (const question of call.questions) {
     const from = x(question.asked);
-    const until = question.answer ? question.answer.time : (call.ended ?? now);
-    rounded(context, from, middle - 5, Math.max(2, x(Math.min(until, now)) - from), 10, 3);
+    const until = x(Math.min(question.answer?.time ?? call.ended ?? now, now));
+    rounded(context, from, middle - 5, Math.max(2, until - from), 10, 3);
     context.fillStyle = colors["ask-soft"];
     context.fill();
     context.strokeStyle = colors.ask;
-    context.setLineDash([]);
-    context.lineWidth = 1.2;
     context.stroke();
-    if (question.open) {
-      context.font = `600 11px ${colors.sans}`;
-      const within = x(now) - from > 60;
-      context.textAlign = from > 60 ? "right" : "left";
-      context.fillStyle = colors.ask;
-      context.fillText("asks you", from > 60 ? from - 5 : within ? from + 5 : x(now) + 5, middle + 4);
+    if (!question.open) continue;
+    context.font = `600 11px ${colors.sans}`;
+    context.fillStyle = colors.ask;
+    const within = until - from > 60;
+    if (within || from < 60) context.fillText("asks you", within ? from + 5 : until + 5, middle + 4);
+    else {
+      context.textAlign = "right";
+      context.fillText("asks you", from - 5, middle + 4);
     }
-  }
-  if (call.started === null) return;
-  const from = x(call.started);
-  const length = Math.max(2, x(Math.min(call.ended ?? now, now)) - from - 0.5);
-  rounded(context, from, middle - 5, length, 10, 3);
-  const stroke = call.state === "failed" ? colors.bad : hue;
-  context.globalAlpha = 0.14;
-  context.fillStyle = stroke;
-  context.fill();
-  context.globalAlpha = 1;
-  context.strokeStyle = stroke;
-  context.lineWidth = 1.2;
-  context.setLineDash([3, 2.2]);
-  context.stroke();
-  context.setLineDash([]);
-  const text = seconds((call.ended ?? now) - call.started);
-  context.font = `11px ${colors.sans}`;
-  if (context.measureText(text).width + 10 < length) {
-    context.fillStyle = colors.ink;
-    context.textAlign = "left";
-    context.fillText(text, from + 5, middle + 4);
   }
 }
 

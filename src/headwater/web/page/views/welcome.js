@@ -2,10 +2,11 @@
 import { HUES } from "../fold.js";
 import { html } from "../html.js";
 import { harmless, many } from "../words.js";
+import { problem } from "./parts.js";
 
 export function Welcome({ state }) {
   return html`<section class="talk welcome" aria-label="Talk">
-    ${state.missing ? html`<div class="error" role="alert"><b>This run cannot be shown.</b> <span>${harmless(state.missing.message)}</span>${state.missing.hint ? html`<p>${harmless(state.missing.hint)}</p>` : null}</div>` : null}
+    ${state.missing ? problem("This run cannot be shown.", state.missing) : null}
     <h2 class="title">What should the agents do?</h2>
     <div class="cards" role="group" aria-label="Agents">${state.agents.map((one) => html`<button type="button" key=${one.name} class="card" aria-pressed=${String(one.name === state.agent)} onClick=${() => { state.agent = one.name; state.changed(); document.getElementById("say")?.focus(); }}>
       <b>${harmless(one.name)}</b><span class="muted">${one.kind && one.kind !== "agent" ? `${one.kind} workflow${one.members?.length ? `, ${many(one.members.length, "agent")}` : ""}` : "agent"}</span>
