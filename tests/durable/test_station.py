@@ -127,8 +127,18 @@ def test_submitted_runs_are_driven_and_abandoned_ones_are_unchanged() -> None:
         driving.append(here.driving)
         assert driving == [True, False]
         assert (await stored(log))[-1].type == "run.waiting"
-        assert (await log.info("run_1")).state == "running"
+        info = await log.info("run_1")
+        assert (info.state, info.owner) == ("running", "w")
+        assert here.worker != info.owner  # whoever is alive does not own it
+        await here.claim(log)
+        await here.forget_former(log)
+        assert [one.run for one in await log.due()] == ["run_1"]
+        here.submit("run_1")
+        await asyncio.sleep(61.0)
+        assert (await log.info("run_1")).state == "finished"
+        here.abandon()
         await here.close()
+        assert await log.workers() == []
 
     run_virtual(main())
 

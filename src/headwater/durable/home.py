@@ -235,8 +235,8 @@ class Home:
                 for station in [*self._stations.values()]:
                     # A store cannot be opened while the interpreter ends. Without it, others notice that no
                     # heartbeat comes.
-                    if station.claims and not station.closed and own.opened is not None:
-                        await own.opened.forget(station.worker)
+                    if not station.closed and own.opened is not None:
+                        await station.forget(own.opened)
                 await own.close()  # after its active calls, which the end of the loop would break off
 
     def _runs_loop(self) -> asyncio.AbstractEventLoop:
@@ -260,12 +260,16 @@ class Home:
 
     async def _beat(self) -> None:
         """Sends the heartbeats; stations that got none for too long stop driving."""
-        claiming = [station for station in await self._present() if station.claims]
+        claiming = [station for station in await self._present() if station.claims or station.former]
         try:
             for station in claiming:
                 if not station.stuck:
-                    await (await self.log()).beat(station.about)
-                    station.told = time.monotonic()
+                    log = await self.log()
+                    about = station.about
+                    await log.beat(about)
+                    if station.about is about:  # it may have stopped driving meanwhile
+                        station.claims, station.told = True, time.monotonic()
+                    await station.forget_former(log)
         finally:
             for station in claiming:
                 if time.monotonic() - station.told > DEAD_AFTER:
@@ -283,8 +287,8 @@ class Home:
                 continue
             with self._lock:
                 self._stations.pop(station.loop, None)
-            if station.claims and not station.closed:
-                await (await self.log()).forget(station.worker)
+            if not station.closed:
+                await station.forget(await self.log())
         return [station for station in stations if not station.loop.is_closed()]
 
     async def _submit_due(self) -> None:

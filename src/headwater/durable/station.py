@@ -1,7 +1,9 @@
 """One event loop's part of a journal: its store, its writer, and the runs driven on it.
 
 A station is one worker of the journal. It sends a heartbeat before it claims its first run, and removes itself when its
-loop ends, so that other stations, in this process or another, continue its runs at once.
+loop ends, so that other stations, in this process or another, continue its runs at once. After it has stopped driving
+while its loop goes on, it is another worker: its runs would otherwise have an owner that is alive and does not drive
+them.
 
 Owns opening and closing, which happens before the loop ends. `home` sends its later heartbeats.
 """
@@ -14,6 +16,8 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from headwater.backends.loop_end import before_end
 from headwater.durable.drive import Drivable, drive
@@ -45,7 +49,8 @@ class Station:
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.about = about
-        self.worker: str = about.id
+        self.former: list[str] = []
+        """The workers that it was, until the journal has forgotten them."""
         self.members = members
         self.writer: Writer = Writer(self.log)
         self.engine: InProcess | None = None
@@ -67,7 +72,12 @@ class Station:
         self._serving: asyncio.Task[None] | None = None
         self._writing: dict[str, tuple[Run, Writing]] = {}
         self._unknown: Callable[[str], None] | None = None
-        before_end(self.loop, self.close, what=f"journal of {self.worker}")
+        before_end(self.loop, self.close, what=f"journal of {about.id}")
+
+    @property
+    def worker(self) -> str:
+        """The id of the worker that it is in the journal."""
+        return self.about.id
 
     async def log(self) -> RunLog:
         """Returns the store, opened on first use. Raises like `open_journal`."""
@@ -193,7 +203,12 @@ class Station:
         return self.engine is not None and bool(self.engine.driven)
 
     def abandon(self) -> None:
-        """Stops driving all runs: the store is unreachable, and others take over."""
+        """Stops driving all runs: the store is unreachable, and others take over, or this one as another worker."""
+        if self.claims:
+            self.claims = False
+            self.former.append(self.worker)
+            another = f"{self.worker.rpartition('-')[0] or self.worker}-{os.urandom(4).hex()}"
+            self.about = msgspec.structs.replace(self.about, id=another)
         for run, _ in self._writing.values():
             if not run.over:
                 run.abandon(
@@ -201,6 +216,18 @@ class Station:
                 )
         if self.engine is not None:
             self.engine.let_go()
+
+    async def forget(self, log: RunLog) -> None:
+        """Has the journal forget it, so that others continue its runs at once. Raises JournalUnavailable."""
+        if self.claims:
+            await log.forget(self.worker)
+        await self.forget_former(log)
+
+    async def forget_former(self, log: RunLog) -> None:
+        """Has the journal forget the workers that it was, so that their runs are due. Raises JournalUnavailable."""
+        for worker in [*self.former]:
+            await log.forget(worker)
+            self.former.remove(worker)
 
     async def close(self) -> None:
         """Stops driving, stores the remaining events, gives the runs back, and closes the store."""
@@ -215,8 +242,7 @@ class Station:
             with contextlib.suppress(HeadwaterError, asyncio.CancelledError):
                 log = await opening
                 try:
-                    if self.claims:
-                        await log.forget(self.worker)
+                    await self.forget(log)
                 finally:
                     await log.close()
 
