@@ -29,7 +29,7 @@ from temporalio import activity
 from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.client import Client
 from temporalio.common import WorkflowIDConflictPolicy
-from temporalio.envconfig import ClientConfig
+from temporalio.envconfig import ClientConfig, ClientConnectConfig
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory, WorkflowAlreadyStartedError
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
@@ -45,11 +45,12 @@ from temporalio.worker import (
     WorkerTuner,
 )
 
-from headwater.errors import JournalUnavailable
+from headwater.errors import ConfigurationError, JournalUnavailable
 from headwater.journal.addresses import shown
 from headwater.journal.engines.engine import Engine, temporal_address
 from headwater.journal.engines.executor import Drive
 from headwater.journal.engines.in_process import InProcess
+from headwater.journal.engines.temporal_errors import problem_of
 from headwater.journal.engines.temporal_workflow import ACTIVITY, WORKFLOW, DriveRun, priority_of
 from headwater.journal.opening import journal_id
 
@@ -71,11 +72,6 @@ SUBMITS: Final = 5
 """How often a submit is tried that meets others of the same run."""
 
 _logger = logging.getLogger("headwater.journal")
-
-_HINT: Final = (
-    "Check the address, and that the server runs. An API key or a certificate is read from the environment:"
-    " TEMPORAL_API_KEY, TEMPORAL_TLS_CLIENT_CERT_PATH."
-)
 
 
 class Temporal(Engine):
@@ -101,18 +97,27 @@ class Temporal(Engine):
             if self._client is None:
                 self._id = await journal_id(self._journal)
                 try:
-                    config = ClientConfig.load_client_connect_config(disable_file=True)
-                    config["target_host"], config["namespace"] = self._address
+                    config = self._config()
                     async with asyncio.timeout(ANSWER_SECONDS):
                         self._client = await Client.connect(**config, runtime=_runtime())
                 except (OSError, RuntimeError, ValueError) as error:  # a TimeoutError is an OSError
-                    raise self._unreachable(error) from None
+                    raise self._unusable(error) from None
             return self._client
 
-    def _unreachable(self, error: Exception) -> JournalUnavailable:
-        said = error.message if isinstance(error, RPCError) else str(error)
-        what = said.splitlines()[0] if said else f"no answer within {ANSWER_SECONDS:g} s"
-        return JournalUnavailable(f"The engine {shown(self._url)} does not answer: {what}", hint=_HINT)
+    def _config(self) -> ClientConnectConfig:
+        try:
+            config = ClientConfig.load_client_connect_config(disable_file=True)
+        except (OSError, RuntimeError, ValueError) as error:
+            raise ConfigurationError(
+                f"The engine {shown(self._url)} cannot be asked with this environment: {error}.",
+                hint="Check the variables that begin with TEMPORAL_.",
+            ) from None
+        config["target_host"], config["namespace"] = self._address
+        return config
+
+    def _unusable(self, error: Exception) -> JournalUnavailable:
+        problem = problem_of(error, patience=ANSWER_SECONDS)
+        return JournalUnavailable(f"The engine {shown(self._url)} {problem.what.rstrip('.')}.", hint=problem.hint)
 
     # --- submitting
 
@@ -145,9 +150,9 @@ class Temporal(Engine):
             except WorkflowAlreadyStartedError:  # by somebody else just now, without this signal
                 continue
             except RPCError as error:
-                raise self._unreachable(error) from None
+                raise self._unusable(error) from None
             return
-        raise JournalUnavailable(f"The engine {shown(self._url)} does not take {run}.", hint=_HINT)
+        raise JournalUnavailable(f"The engine {shown(self._url)} does not take {run}.", hint="Submit it again.")
 
     async def waiting(self, runs: Sequence[str]) -> set[str]:
         """See Engine. Raises like `submit`."""
@@ -164,7 +169,7 @@ class Temporal(Engine):
                 except RPCError as error:
                     if error.status == RPCStatusCode.NOT_FOUND:
                         return False
-                    raise self._unreachable(error) from None
+                    raise self._unusable(error) from None
             seen = found.raw_description
             goes_on = seen.workflow_execution_info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING
             return goes_on and (bool(seen.pending_activities) or seen.HasField("pending_workflow_task"))
@@ -226,7 +231,7 @@ class Temporal(Engine):
                 for ended in done - {stopping}:
                     ended.result()
         except (RPCError, RuntimeError) as error:
-            raise self._unreachable(error) from None
+            raise self._unusable(error) from None
         finally:
             stopping.cancel()
             ends = [end for worker, task in workers.values() for end in (worker.shutdown(), task)]
