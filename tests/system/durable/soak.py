@@ -22,7 +22,8 @@ from headwater.durable.asked import asked_of
 from headwater.errors import JournalUnavailable
 from headwater.events import Event, RunResumed, ToolFinished, ToolStarted, decode
 from headwater.events.messages import Message
-from headwater.journal.engines.procrastinate import Procrastinate
+from headwater.journal.engines.engine import Engine
+from headwater.journal.engines.opening import open_engine
 from headwater.journal.postgres.store import PostgresLog
 from headwater.journal.run_log import Request
 from tests.cli.commands import environment
@@ -62,13 +63,14 @@ class Figures(msgspec.Struct):
 
 
 class Worker:
-    """A `headwater worker` that drives the crowd of the journal with that URL."""
+    """A `headwater worker` that drives the crowd of the journal with that URL, as the engine delivers it."""
 
-    def __init__(self, url: str, folder: Path, **more: str) -> None:
-        self._made_of = url, folder, more
+    def __init__(self, url: str, folder: Path, engine: str | None = None, **more: str) -> None:
+        self._made_of = url, folder, engine, more
         self.said = folder / f"worker.{time.monotonic_ns()}"
         env = {"HEADWATER_JOURNAL": url, "HEADWATER_TEST_PACE": PACE, "HEADWATER_TEST_TRACES": str(folder / "done")}
         line = ["-m", "headwater", "worker", *PLACES, "--grace", "1", "--concurrency", "50"]
+        line += [] if engine is None else ["--engine", engine]
         with open(self.said, "wb") as said, open(os.devnull, "rb") as nothing:
             streams = [nothing.fileno(), said.fileno(), said.fileno()]
             self._process = programs.fork(line, env=environment(**env, **more), streams=streams, cwd=ROOT)
@@ -86,8 +88,8 @@ class Worker:
     def replaced(self) -> Worker:
         """Kill it as a crash does; returns one like it."""
         self.kill()
-        url, folder, more = self._made_of
-        return Worker(url, folder, **more)
+        url, folder, engine, more = self._made_of
+        return Worker(url, folder, engine, **more)
 
     def kill(self) -> None:
         """Kill it as a crash does."""
@@ -108,10 +110,19 @@ class Soak:
     """Runs of every kind of the crowd in the journal with that URL, and the workers that drive them."""
 
     def __init__(
-        self, url: str, folder: Path, *, runs: int, rate: float = 10.0, copies: int = 1, hints: bool = True
+        self,
+        url: str,
+        folder: Path,
+        *,
+        runs: int,
+        engine: str | None = None,
+        rate: float = 10.0,
+        copies: int = 1,
+        hints: bool = True,
     ) -> None:
         self.url = url
         self.folder = folder
+        self.engine = engine
         self.workers: list[Worker] = []
         self.figures = Figures(runs=runs)
         self.runs = {f"run_{number}": list(CROWD)[number % len(CROWD)] for number in range(runs)}
@@ -137,7 +148,7 @@ class Soak:
         """Submit the runs, have `fault` happen to their workers, and look at what came of it."""
         began = time.monotonic()
         (self.folder / "done").touch()
-        log, queue = await PostgresLog.open(self.url, hints=self._hints), Procrastinate(self.url)
+        log, queue = await PostgresLog.open(self.url, hints=self._hints), open_engine(self.url, self.engine)
         try:
             for worker in self.workers:
                 await worker.ready()
@@ -147,7 +158,7 @@ class Soak:
                 readers = [tasks.create_task(self._follow(log, run)) for run in self.runs]
                 self.figures.faults = await fault(self)
                 await asyncio.wait(readers)
-            await self._emptied()
+            await self._emptied(queue)
             for said in [await worker.stop() for worker in self.workers]:
                 self._failed(said)
             await self._check(log)
@@ -169,13 +180,13 @@ class Soak:
 
     # --- the people
 
-    async def _submit(self, log: PostgresLog, queue: Procrastinate) -> None:
+    async def _submit(self, log: PostgresLog, queue: Engine) -> None:
         for run, agent in self.runs.items():
             request = Request(agent=agent, body=asked_of([Message.user("go")], options={}).encode())
 
             async def once(run: str = run, request: Request = request) -> None:
                 await settled(lambda: log.create(run, request))
-                await settled(lambda: queue.submit(run))
+                await settled(lambda: queue.submit(run, agent=request.agent))
 
             await asyncio.gather(*(once() for _ in range(self._copies)))
             self._submitted.add(run)
@@ -207,11 +218,16 @@ class Soak:
 
     # --- the checks
 
-    async def _emptied(self) -> None:
-        """Wait until the queue is empty and the dead workers' names are off."""
-        jobs = "select count(*) from headwater_queue.procrastinate_jobs"
+    async def _emptied(self, queue: Engine) -> None:
+        """Wait until the queue is empty."""
+
+        async def jobs() -> bool:
+            if self.engine is not None:
+                return bool(await queue.waiting([*self.runs]))
+            return await execute(self.url, "select count(*) from headwater_queue.procrastinate_jobs") != [(0,)]
+
         async with asyncio.timeout(120):
-            while await execute(self.url, jobs) != [(0,)]:  # noqa: ASYNC110  # other processes empty it
+            while await settled(jobs):  # noqa: ASYNC110  # other processes empty it
                 await asyncio.sleep(0.2)
 
     async def _check(self, log: PostgresLog) -> None:
