@@ -7,7 +7,6 @@ and a reference of every public name. They are put into build/pages, where zensi
 checked: each page can be found, each public name is described, and nothing comes from another server.
 """
 
-import ast
 import importlib
 import importlib.util
 import re
@@ -19,6 +18,8 @@ from fnmatch import fnmatch
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
+
+from exports import exported
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = ROOT / "build" / "pages"
@@ -195,16 +196,6 @@ def decisions() -> str:
 # --- the reference
 
 
-def public(module: str) -> tuple[str, ...]:
-    """The names in `__all__` of a module of the package; of the package itself where `module` is empty."""
-    tree = ast.parse((ROOT / "src" / "headwater" / module / "__init__.py").read_text("utf-8"))
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
-            names: tuple[str, ...] = ast.literal_eval(node.value)
-            return names
-    raise SystemExit(f"headwater.{module} has no __all__")
-
-
 def described() -> dict[str, list[str]]:
     """The pages of the reference, and the full names that each describes.
 
@@ -213,9 +204,9 @@ def described() -> dict[str, list[str]]:
     pages = {page: [f"headwater.{name}" for name in names.split()] for page, (_, names) in SUBJECTS.items()}
     own = {name for _, names in SUBJECTS.values() for name in names.split()}
     for module in MODULES:
-        pages[module] = [f"headwater.{module}.{name}" for name in public(module)]
-    elsewhere = {*MODULES, "__version__", *public("errors")}
-    if wrong := (set(public("")) - elsewhere) ^ own:
+        pages[module] = [f"headwater.{module}.{name}" for name in exported(ROOT, module)]
+    elsewhere = {*MODULES, "__version__", *exported(ROOT, "errors")}
+    if wrong := (set(exported(ROOT)) - elsewhere) ^ own:
         raise SystemExit(f"SUBJECTS in {Path(__file__).name} and headwater.__all__ differ: {', '.join(sorted(wrong))}")
     return pages
 

@@ -8,17 +8,18 @@ RELEASING.md has the steps of a release. A check changes nothing.
 """
 
 import argparse
-import ast
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import venv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
+
+import distributions
+from exports import exported
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -98,18 +99,8 @@ def exports_are_documented(root: Path) -> Iterator[str]:
     pages = "\n".join(path.read_text(encoding="utf-8") for path in [root / "README.md", *(root / "docs").glob("*.md")])
     words = set(re.findall(r"\w+", pages))
     for module in NAMED:
-        home = root / "src" / "headwater" / module / "__init__.py"
-        if home.exists():
-            missing = sorted(set(exported(home)) - words - {"__version__"})
-            yield from (f"no page names headwater{f'.{module}' if module else ''}.{name}" for name in missing)
-
-
-def exported(module: Path) -> list[str]:
-    """What a module's `__all__` lists."""
-    for node in ast.parse(module.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "__all__" for to in node.targets):
-            return list(ast.literal_eval(node.value))
-    return []
+        missing = sorted(set(exported(root, module)) - words - {"__version__"})
+        yield from (f"no page names headwater{f'.{module}' if module else ''}.{name}" for name in missing)
 
 
 def written_pages_are_current(root: Path) -> Iterator[str]:
@@ -197,13 +188,9 @@ def build(root: Path) -> list[Path]:
     """Builds both distributions, and lists what the wheel installs with all extras, as CycloneDX, in dist/."""
     dist = root / "dist"
     shutil.rmtree(dist, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "--directory", str(dist)], cwd=root, check=True)
-    (wheel,) = dist.glob("*.whl")
+    wheel = distributions.build(root, dist)
     with tempfile.TemporaryDirectory() as scratch:
-        venv.create(scratch, with_pip=False)
-        python = Path(scratch) / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-        pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
-        subprocess.run([*pip, f"headwater[all] @ {wheel.as_uri()}"], check=True)
+        python = distributions.install(wheel, Path(scratch), extra="all")
         bill = dist / f"headwater-{version(root)}.cdx.json"
         command = [
             sys.executable,

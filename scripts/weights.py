@@ -8,16 +8,16 @@ Each row is an environment of its own, in a temporary folder, with the newest pa
 
 import argparse
 import re
-import subprocess
 import sys
 import sysconfig
 import tempfile
 import tomllib
-import venv
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
+
+from distributions import build, install
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 PAGE: Final = ROOT / "docs" / "install.md"
@@ -59,11 +59,7 @@ def weigh(site: Path) -> Weight:
 
 def installed(wheel: Path, extra: str, folder: Path) -> Weight:
     """Installs the wheel with an extra into a fresh environment, and weighs that."""
-    venv.create(folder, with_pip=False)
-    python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    wanted = f"headwater[{extra}] @ {wheel.as_uri()}" if extra else f"headwater @ {wheel.as_uri()}"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", "--no-compile", wanted]
-    subprocess.run(pip, check=True)
+    install(wheel, folder, extra=extra)
     return weigh(Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)})))
 
 
@@ -71,9 +67,7 @@ def weights() -> Iterator[tuple[str, Weight]]:
     """Builds the wheel and weighs it bare, then with each extra."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-        subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-        (wheel,) = folder.glob("*.whl")
+        wheel = build(ROOT, folder, "wheel")
         for extra in USES:
             yield extra, installed(wheel, extra, folder / (extra or "bare"))
 

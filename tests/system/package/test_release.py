@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from exports import exported
 
+import headwater
 from tests.support.paths import ROOT
 
 RELEASE: dict[str, Any] = runpy.run_path(str(ROOT / "scripts" / "release.py"))
@@ -90,6 +92,14 @@ def test_each_check_is_printed_with_what_is_wrong(repository: Path, capsys: pyte
 def test_the_version_and_the_newest_heading(repository: Path, wrong: Wrong, heading: str) -> None:
     (repository / "CHANGELOG.md").write_text(f"# Changes\n\n## {heading}\n", encoding="utf-8")
     assert wrong("version_is_the_changelogs") == [f"the newest heading is “{heading}”, wanted is “1.2.0 (YYYY-MM-DD)”"]
+
+
+def test_what_is_exported_is_read_without_an_import(repository: Path) -> None:
+    assert exported(ROOT) == headwater.__all__
+    assert exported(repository, "errors") == ("RunFailed",)
+    (repository / "src" / "headwater" / "web" / "__init__.py").write_text("pages = ()\n", encoding="utf-8")
+    with pytest.raises(LookupError):
+        exported(repository, "web")
 
 
 def test_a_name_that_no_page_has(repository: Path, wrong: Wrong) -> None:
