@@ -3,7 +3,7 @@
     python scripts/peer_terminals.py FOLDER    # writes FOLDER/peer-clai-answer-80x24.png, and so on
     python scripts/terminal_pictures.py --png SHOTS --beside FOLDER
 
-Each program is installed into an environment of its own, once, and runs in tmux on a terminal of every size. Its model
+Each program has the environment of its name in benchmarks/peers and runs in tmux on a terminal of every size. Its model
 is a local server that streams the answer; what tmux shows at the end is drawn as our own screens are. Needs tmux and
 chromium.
 """
@@ -17,11 +17,16 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from drawn_terminal import CELL, LEFT, ROW, draw, photograph, still
-from terminal_pictures import ANSWER, SHEET
+ROOT: Final = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
-from headwater.testing import ProviderSimulator, Wait
+from benchmarks.environments import ready  # noqa: E402
+from drawn_terminal import CELL, LEFT, ROW, draw, photograph, still  # noqa: E402
+from terminal_pictures import ANSWER, SHEET  # noqa: E402
+
+from headwater.testing import ProviderSimulator, Wait  # noqa: E402
 
 TASK = "How do I read a stream?"
 
@@ -33,10 +38,9 @@ PATIENCE = 120
 
 @dataclass(frozen=True)
 class Peer:
-    """A program: what is installed, and the arguments of its environment's Python."""
+    """A program: its environment, and the arguments of that environment's Python."""
 
     name: str
-    packages: Sequence[str]
     arguments: Sequence[str]
 
 
@@ -47,21 +51,9 @@ Agent(model=OpenAIChat(id="gpt-5.4"), markdown=True, telemetry=False).print_resp
 """
 
 PEERS = (
-    Peer("clai", ["clai==2.62.0"], ["-m", "clai", "--model", "openai-chat:gpt-5.4", TASK]),
-    Peer("agno", ["agno==3.1.10", "openai==3.57.0"], ["-c", AGNO]),
+    Peer("clai", ["-m", "clai", "--model", "openai-chat:gpt-5.4", TASK]),
+    Peer("agno", ["-c", AGNO]),
 )
-
-
-def python_of(peer: Peer, environments: Path) -> Path:
-    """The Python of the peer's environment, which is made unless it is there with these versions."""
-    folder = environments / peer.name
-    python, installed = folder / "bin" / "python", folder / "installed.txt"
-    wanted = "\n".join(peer.packages)
-    if not installed.exists() or installed.read_text("utf-8") != wanted:
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *peer.packages], check=True)
-        installed.write_text(wanted, encoding="utf-8")
-    return python
 
 
 def shown(command: Sequence[str], columns: int, lines: int, *, url: str, folder: Path) -> list[str]:
@@ -108,14 +100,15 @@ def main() -> None:
     """Draws every peer at every size."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the pictures are written")
-    parser.add_argument("--environments", type=Path, metavar="FOLDER", help="where the peers are installed")
     asked = parser.parse_args()
     folder: Path = asked.folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    environments: Path = (asked.environments or folder / "environments").resolve()
     with ProviderSimulator(lambda _: [Wait(0.4), ANSWER], rate=TOKENS_PER_SECOND) as provider:
         for peer in PEERS:
-            command = [str(python_of(peer, environments)), *peer.arguments]
+            python = ready(peer.name)
+            if python is None:
+                sys.exit(f"{peer.name} cannot be installed.")
+            command = [python, *peer.arguments]
             for columns, lines in SHEET:
                 with tempfile.TemporaryDirectory() as home:
                     rows = shown(command, columns, lines, url=provider.url(), folder=Path(home))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.environments import requirements
 
 from headwater import Agent, tool
 from headwater.cli.demo import QUESTION, TASK, make_agent, make_workflow
@@ -33,7 +34,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminal
 
 @pytest.fixture
 def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.setenv("TERM", "xterm-256color")
     for name in ("NO_COLOR", "COLUMNS", "LINES"):
         monkeypatch.delenv(name, raising=False)
@@ -71,6 +71,11 @@ def test_a_picture_shows_the_colors_behind_letters(plain_environment: None) -> N
     assert f'<path class="c272822" d="M{LEFT:.1f} {TOP + ROW}{wide}"/>' in drawn
     assert ".c272822{fill:#272822}" in drawn
     assert drawn.count("</text>") == 3, "the title, a and code: nothing is written where there are no letters"
+
+
+def test_each_program_beside_ours_has_an_environment() -> None:
+    for peer in runpy.run_path(str(SCRIPTS / "peer_terminals.py"))["PEERS"]:
+        assert f"\n{peer.name}==" in "\n" + requirements(peer.name).read_text("utf-8")
 
 
 def test_the_waterfall_of_spans_is_current(plain_environment: None) -> None:
