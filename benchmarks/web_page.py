@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import itertools
 import socket
 import tempfile
 import threading
@@ -59,19 +60,20 @@ FEED = """
     frame(next);
   };
   frame(next);
+  const feed = (async () => {
+    const bytes = new Uint8Array(await (await ask("recorded/log")).arrayBuffer());
+    const ends = await (await ask("recorded/ends")).json();
+    return (window.fed = ends.map((end, at) => bytes.subarray(ends[at - 1] ?? 0, end)));
+  })();
   window.fetch = async (...request) => {
-    const answer = await ask(...request);
-    if (!String(request[0]).endsWith("/runs/recorded/events")) return answer;
-    const [text, encoder] = [await answer.text(), new TextEncoder()];
-    for (let at = 0, end = 0; at < text.length; at = end) {
-      for (let events = 0; events < EVENTS && end < text.length; events += 1) end = text.indexOf("\\n\\n", end) + 2;
-      pieces.push(encoder.encode(text.slice(at, end)));
-    }
-    return new Response(new ReadableStream({ start: (one) => void (into = one) }), { headers: answer.headers });
+    if (!String(request[0]).endsWith("/runs/recorded/events")) return ask(...request);
+    pieces = [...(await feed)];
+    return new Response(new ReadableStream({ start: (one) => void (into = one) }));
   };
 })();
-""".replace("RATE", str(FRAMES_A_SECOND)).replace("EVENTS", str(EVENTS_A_SECOND // FRAMES_A_SECOND))
-"""Hands the page its events by the frame, and a clock that counts frames."""
+""".replace("RATE", str(FRAMES_A_SECOND))
+"""Hands the page its events by the frame, and a clock that counts frames. It has fetched them before:
+that is no work of the page's."""
 TASK = "RunTask"
 
 
@@ -124,22 +126,28 @@ def recorded(agents: int, paragraphs: int) -> list[bytes]:
 
 @contextlib.contextmanager
 def _serving(log: Sequence[bytes]) -> Iterator[str]:
-    """The address of a server of the page, which has the log at `/runs/recorded/events`."""
+    """The address of a server of the page, which has the log, and where the events of each frame end in it."""
     import uvicorn
     from starlette.applications import Starlette
     from starlette.requests import Request
-    from starlette.responses import Response
+    from starlette.responses import JSONResponse, Response
     from starlette.routing import Mount, Route
 
     from headwater import Agent
     from headwater.testing import ScriptedModel
     from headwater.web import router
 
+    frame = EVENTS_A_SECOND // FRAMES_A_SECOND
+    frames = [b"".join(log[at : at + frame]) for at in range(0, len(log), frame)]
+
     async def play(request: Request) -> Response:
-        return Response(b"".join(log), media_type="text/event-stream")
+        return Response(b"".join(frames), media_type="text/event-stream")
+
+    async def ends(request: Request) -> Response:
+        return JSONResponse([*itertools.accumulate(map(len, frames))])
 
     agent: Agent[Any, Any] = Agent(name="recorded", model=ScriptedModel(["Hello."]))
-    app = Starlette(routes=[Route("/runs/recorded/events", play), Mount("/", router(agent))])
+    app = Starlette(routes=[Route("/recorded/log", play), Route("/recorded/ends", ends), Mount("/", router(agent))])
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_level="critical", lifespan="off"))
@@ -166,7 +174,7 @@ def _frames(page: Any, url: str) -> Frames:
     """Opens the run, and traces the browser until its end is shown."""
     page.ask("Page.addScriptToEvaluateOnNewDocument", source=FEED)
     page.go(url)
-    page.until("document.querySelector('.card') !== null")
+    page.until("document.querySelector('.card') !== null && window.fed !== undefined")
     page.begin_trace("devtools.timeline", "disabled-by-default-devtools.timeline", "v8")
     page.run("location.hash = 'run=recorded'; 0")
     page.until("document.querySelector('.how.done') !== null", patience=PATIENCE)
