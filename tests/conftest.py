@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from headwater.backends import rate_limits
 from tests.support import bodies, programs
+from tests.support.effort import LONG
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -58,6 +59,14 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Marks tests of hypothesis as `long`: with HEADWATER_LONG=1 they try more examples."""
     if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
         item.add_marker(pytest.mark.long)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what only HEADWATER_LONG runs."""
+    left = [item for item in items if not LONG and any(mark.kwargs.get("only") for mark in item.iter_markers("long"))]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in {*left}]
 
 
 def pytest_collection_finish() -> None:

@@ -1,7 +1,9 @@
 """The number of random examples: enough to find common errors, and far more with HEADWATER_LONG=1.
 
 A test that uses it is marked `long`, those of hypothesis by `tests/conftest.py`: `HEADWATER_LONG=1 python -m pytest -m
-long` runs only those. A share, such as HEADWATER_LONG=0.2, tries that share of the examples.
+long` runs only those. A share, such as HEADWATER_LONG=0.2, tries that share of the examples. A test marked
+`long(only=True)` is not run without HEADWATER_LONG: it takes many seconds, and fails where another step of `.ci/run`
+would too.
 
 Tests marked `interpreters` start programs: with HEADWATER_LONG=1 each has an interpreter of its own.
 """

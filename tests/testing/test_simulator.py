@@ -1,4 +1,7 @@
-"""The provider simulator over its socket: read by headwater, by the vendors' own clients, and by nobody to the end."""
+"""The provider simulator over its socket: read by headwater, by the vendors' own clients, and by nobody to the end.
+
+The vendors' packages take seconds to import. Each process of pytest collects this file: the tests that use them do it.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import anthropic
-import openai
 import pytest
 
 from headwater import Agent, Model, Timeouts, tool
@@ -120,6 +121,8 @@ def test_it_serves_in_async_code() -> None:
 
 
 def test_the_dated_path_of_azure_names_the_model() -> None:
+    import openai
+
     with ProviderSimulator(["Hi."]) as provider:
         client = openai.AzureOpenAI(
             azure_endpoint=provider.url("azure"), api_key="key", api_version="2024-10-21", max_retries=0
@@ -136,6 +139,8 @@ SPOKEN: list[Item] = ["Let me ", "look.", Call("weather", {"city": "Paris"}), Ca
 
 
 def test_openais_own_client_reads_chat_completions() -> None:
+    import openai
+
     with ProviderSimulator(
         [[Think("Hm."), *SPOKEN], ["So ", Finish("length")], Fail(429, "Slow down.", retry_after=7), ["A", Fail(500)]]
     ) as it:
@@ -173,6 +178,8 @@ def test_openais_own_client_reads_chat_completions() -> None:
 
 
 def test_openais_own_client_reads_responses() -> None:
+    import openai
+
     with ProviderSimulator([[Think("Hm."), *SPOKEN], ["A", Fail(500, "It broke.")]]) as provider:
         client = openai.OpenAI(base_url=provider.url("openai-responses"), api_key="key", max_retries=0)
         with client.responses.stream(model="m", input="x") as stream:
@@ -188,6 +195,8 @@ def test_openais_own_client_reads_responses() -> None:
 
 
 def test_anthropics_own_client_reads_messages() -> None:
+    import anthropic
+
     turns: list[ServedTurn] = [[Think("Hm.", signature="sig"), *SPOKEN], Fail(529, "Busy."), ["A", Fail(529)]]
     with ProviderSimulator(turns) as provider:
         client = anthropic.Anthropic(base_url=provider.url("anthropic"), api_key="key", max_retries=0)

@@ -17,19 +17,18 @@ from benchmarks.peers.clients import READERS
 
 from headwater.events import TextDelta
 from headwater.providers.registry import load_api
-from tests.support.effort import LONG
 from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
 
 
-SLOW = {"chunk", "first_request", "gateway", "journal", "scale", "start", "web_page", "web_readers"} & {*PARTS}
-"""They start databases, browsers, or many processes: they run with the long counts."""
+QUICK = {"partial", "telemetry", "terminal"}
+"""The others start databases, browsers or many processes: they run with the long counts."""
 
 
 @pytest.mark.parametrize(
     "part",
-    [pytest.param(part, marks=[pytest.mark.long] * (part in SLOW)) for part in PARTS if LONG or part not in SLOW],
+    [part if part in QUICK else pytest.param(part, marks=pytest.mark.long(only=True)) for part in PARTS],
 )
 def test_a_part_runs(part: str) -> None:
     command = [sys.executable, "-m", "benchmarks", part, "--quick"]

@@ -1,11 +1,18 @@
-"""OpenAI's own client against a server of ours; its other major versions, and that for JavaScript, in `.ci/run`."""
+"""OpenAI's own client against a server of ours; its other major versions, and that for JavaScript, in `.ci/run`.
+
+Only the long counts run it: `tests/web/openai` has the same answers read in the types of that client.
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
+import pytest
+
 from tests.system.clients import PROGRAMS, serving
+
+pytestmark = pytest.mark.long(only=True)
 
 
 def test_openais_client_reads_every_response() -> None:

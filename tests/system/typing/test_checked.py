@@ -1,6 +1,7 @@
 """mypy and pyright over this folder, the examples and two pages: types are as asserted, both see mistakes.
 
-An ignore that one of the two does not need is an error.
+An ignore that one of the two does not need is an error. They read every package that is imported, so only the long
+counts run them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.long(only=True)
 
 HERE = Path(__file__).resolve().parent
 FILES = sorted(str(path) for path in HERE.glob("*.py") if path.name != Path(__file__).name)

@@ -14,6 +14,7 @@ import pytest
 from tests.support.paths import ROOT
 
 
+@pytest.mark.long(only=True)
 @pytest.mark.timeout(300)  # it reads every package that is imported
 def test_no_type_is_left_to_the_checker() -> None:
     command = [sys.executable, "-m", "basedpyright", "--verifytypes", "headwater", "--ignoreexternal", "--outputjson"]

@@ -7,9 +7,6 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from openai.types.responses import Response
-from openai.types.responses.response_output_item import McpCall
-
 from headwater import Answer, tool
 from headwater.backends.offline import Call, Say
 from headwater.events import Event, RunCancelled, RunFailed, RunFinished
@@ -98,6 +95,8 @@ async def send() -> str:
 
 
 def test_the_agents_calls_are_shown_and_never_sent_to_the_client() -> None:
+    from openai.types.responses.response_output_item import McpCall
+
     agent = scripted([Say("I look. "), Call("look", {"at": "sea"})], Call("send"), [Say("Done.")], tools=[look, send])
 
     async def main() -> list[Event]:
@@ -116,6 +115,8 @@ def test_the_agents_calls_are_shown_and_never_sent_to_the_client() -> None:
 
 
 def test_every_response_is_one_in_the_types_of_the_openai_package() -> None:
+    from openai.types.responses import Response
+
     for log in ended().values():
         for told in events(log):
             if "response" in told and not isinstance(log[-1], RunCancelled):  # the package knows no such reason
