@@ -25,7 +25,18 @@ from headwater.events import (
     Warned,
 )
 from headwater.providers.decoder import Place
-from headwater.providers.openai_chat.response import IGNORED, Decoder, read_usage
+from headwater.providers.openai_chat.response import (
+    IGNORED,
+    MAX_OTHER,
+    Decoder,
+    _Choice,
+    _Chunk,
+    _Delta,
+    _Token,
+    _TokenChoice,
+    _TokenDelta,
+    read_usage,
+)
 from tests.support.effort import tries
 from tests.support.recordings import (
     Recording,
@@ -85,6 +96,30 @@ def read(data: bytes) -> tuple[Decoder, list[Event]]:
 
 def of(kind: type[Any], events: Sequence[Event]) -> list[Any]:
     return [event for event in events if isinstance(event, kind)]
+
+
+# --- tokens
+
+
+def test_a_token_has_nothing_else_that_is_read() -> None:
+    """A field that is added to a chunk has to be excluded from tokens, or it would be skipped."""
+    pairs: list[tuple[type[Any], type[Any], set[str]]] = [
+        (_Delta, _TokenDelta, set()),
+        (_Choice, _TokenChoice, set()),
+        (_Chunk, _Token, {"citations", "search_results"}),  # what repeats them ends with a chunk that is no token
+    ]
+    for whole, token, left_out in pairs:
+        assert {*whole.__struct_fields__} - {*token.__struct_fields__} == left_out
+
+
+def test_other_chunks_among_tokens_are_read() -> None:
+    usage = {"prompt_tokens": 1, "completion_tokens": 2}
+    others = [chunk({"content": f"{number} "}, usage=usage) for number in range(2 * MAX_OTHER)]
+    for some in ([chunk({"content": "a "}), *others, chunk({"content": "b"})], [chunk({"content": "a "}), others[0]]):
+        decoder, events = read(body(*some, chunk({"content": None, "reasoning": ""}), chunk({}, finish="stop")))
+        assert Telling(events).text == "".join(one["choices"][0]["delta"]["content"] for one in some)
+        assert decoder.usage == read_usage(usage)
+        assert len(of(TextDelta, events)) == len(some)
 
 
 # --- endings

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Any, ClassVar, Final, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -88,6 +88,42 @@ class _FirstChunk(_Chunk):
     model: str | None = None
 
 
+class _TokenDelta(_Wire):
+    """A delta of text alone; see `_Token`."""
+
+    content: str
+    tool_calls: None = None
+    reasoning_content: Literal[""] | None = None
+    reasoning: Literal[""] | None = None
+    reasoning_details: None = None
+    refusal: Literal[""] | None = None
+    function_call: None = None
+    annotations: None = None
+    images: None = None
+    audio: None = None
+
+
+class _TokenChoice(_Wire):
+    delta: _TokenDelta
+    message: None = None
+    index: Literal[0] | None = None
+    finish_reason: None = None
+    error: None = None
+
+
+class _Token(_Wire):
+    """Nearly every chunk: text and nothing else that is read. The types say so, which is faster than looking."""
+
+    choices: tuple[_TokenChoice]
+    usage: None = None
+    error: None = None
+    x_groq: None = None
+
+
+MAX_OTHER: Final = 8
+"""After so many chunks in a row with more than text, chunks are not read as tokens any more: some servers send the
+usage with each, and trying costs more than looking."""
+
 IGNORED: Final = frozenset(
     {
         "object", "created", "system_fingerprint", "service_tier", "obfuscation", "moderation", "provider",
@@ -97,6 +133,7 @@ IGNORED: Final = frozenset(
 """Known fields that are not read: they are not part of the answer."""
 
 _decode_chunk = msgspec.json.Decoder(_Chunk).decode
+_decode_token = msgspec.json.Decoder(_Token).decode
 _decode_after_end = msgspec.json.Decoder(_Chunk).decode
 """The same as a separate function: anything after a finish reason takes the slow path, which detects that."""
 _decode_first = msgspec.json.Decoder(_FirstChunk).decode
@@ -181,6 +218,8 @@ class Decoder(ExtrasDecoder):
         self._details: list[_Detail] = []
         self._delta_seen = False
         self._frames = 0
+        self._others = 0
+        """Chunks in a row that had more than text."""
 
     def _feed(self, data: bytes) -> None:
         self._read(self._sse.feed(data))
@@ -206,6 +245,16 @@ class Decoder(ExtrasDecoder):
             if name == "error":
                 raise in_band_error(self.api, value_or_text(data))
             decode = self._decode
+            if decode is _decode_chunk and self._current_kind == "answer" and self._others < MAX_OTHER:
+                try:
+                    text = _decode_token(data).choices[0].delta.content
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    self._others += 1
+                else:
+                    self._others = 0
+                    if text:
+                        events.append(TextDelta(step=step, part=self._current_number, text=text))
+                    continue
             try:
                 chunk = decode(data)
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -217,44 +266,6 @@ class Decoder(ExtrasDecoder):
                     self._read_chunk(unusual)
                 continue
             choices = chunk.choices
-            if (
-                decode is _decode_chunk
-                and choices
-                and chunk.usage is None
-                and chunk.error is None
-                and chunk.x_groq is None
-                and len(choices) == 1
-            ):
-                choice = choices[0]
-                delta = choice.delta
-                if (
-                    delta is not None
-                    and choice.finish_reason is None
-                    and not choice.index
-                    and choice.error is None
-                    and choice.message is None
-                ):
-                    text = delta.content
-                    if (
-                        self._current_kind == "answer"
-                        and type(text) is str
-                        and delta.tool_calls is None
-                        and not delta.reasoning
-                        and not delta.reasoning_content
-                        and delta.reasoning_details is None
-                        and delta.function_call is None
-                        and not delta.refusal
-                        and delta.annotations is None
-                        and delta.images is None
-                        and delta.audio is None
-                    ):
-                        # Only a token of the answer: nearly every chunk.
-                        if text:
-                            events.append(TextDelta(step=step, part=self._current_number, text=text))
-                    else:
-                        self._delta_seen = True
-                        self._read_delta(delta)
-                    continue
             if choices is None:
                 self._refuse_error(data)
             self._read_chunk(chunk)
