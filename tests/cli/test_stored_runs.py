@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from headwater import RunFile
+from headwater import Agent, RunFile
 from headwater.cli import main
 from headwater.durable import home
 from headwater.durable.drive import drive
@@ -175,6 +175,31 @@ def test_a_waiting_run_is_answered_and_driven_here(url: str, capsys: pytest.Capt
     events = in_journal(url, lambda log: stored(log, run))
     check_log(events)
     assert [event.seq for event in events] == [*range(len(events))]
+
+
+def test_a_run_is_not_driven_by_an_agent_that_is_made_up_for_it(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It would end the run, without the tools that the run waits for."""
+    run = begun(url, cashier, "pay")
+    for more in ((), ("--yes",), ("--name", "cashier"), ("--model", "offline")):
+        refused = said(capsys, "runs", "resume", run, *more, code=2)
+        assert f"The run {run} is one of 'cashier'. Name it: --agent module:name." in refused
+    assert "waits for approval to run pay(euros=5)" in said(capsys, "runs", "show", run)
+
+
+def test_a_run_of_options_is_driven_with_the_same_options(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--model", "offline", "--instructions", "Be brief.")
+    run = begun(url, Agent(name="agent", model="offline", instructions="Be brief."), "Hello", driven=False)
+    began = begun(url, Agent(name="agent", model="offline", instructions="Be brief."), "Hello")
+
+    async def begin(log: RunLog) -> None:
+        lines = tuple(
+            encode(msgspec.structs.replace(event, run=run), stamps=True) for event in (await stored(log, began))[:2]
+        )
+        await log.append(Batch(run=run, first=0, lines=lines, by="dead#1", owner="dead"))
+
+    in_journal(url, begin)
+    assert "is one of 'agent'" in said(capsys, "runs", "resume", run, "--model", "offline", code=2)
+    assert "Hello" in said(capsys, "runs", "resume", run, *options)
 
 
 def test_a_run_that_was_answered_while_nobody_drove_it_is_driven_here(

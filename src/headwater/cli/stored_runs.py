@@ -129,12 +129,13 @@ def resume_stored(asked: argparse.Namespace, info: RunInfo, file: RunFile) -> in
     """
     from headwater.cli.following import Following
     from headwater.cli.options import look_of, make_agent
-    from headwater.cli.output import JSONLines, Outlet
+    from headwater.cli.output import JSONLines, Outlet, tell
     from headwater.cli.people import tell_who_is_waited_for
     from headwater.cli.resume import answers_of
     from headwater.cli.run import WAITS, conduct
     from headwater.durable.home import home_of
     from headwater.durable.inbox import answer_body
+    from headwater.durable.members import declaration_hash
     from headwater.durable.run_ref import attached
     from headwater.events import RunWaiting
     from headwater.events.questions import Answer
@@ -145,12 +146,21 @@ def resume_stored(asked: argparse.Namespace, info: RunInfo, file: RunFile) -> in
         raise UsageError(f"The run {name} is {info.state}.", hint=f"See it: headwater runs show {name}")
     if asked.agent is None and asked.name is None:
         asked.name = info.request.agent
-    agent: Any = make_agent(asked)
+    notes: list[str] = []
+    agent: Any = make_agent(asked, notes.append)
     if agent.name != info.request.agent:
         raise UsageError(
             f"The run {name} is one of {info.request.agent!r}, and the agent here is {agent.name!r}.",
             hint="Name the agent that it was started with: --agent module:name.",
         )
+    if asked.agent is None and declaration_hash(agent) != file.started.definition_hash:
+        # A named agent may have changed, as in a deploy. One made up from options would end the run without its tools.
+        raise UsageError(
+            f"The run {name} is one of {info.request.agent!r}.",
+            hint="Name it: --agent module:name. Without one, repeat the options that it was started with.",
+        )
+    for note in notes:
+        tell(note)
     approvals, inputs = answers_of(asked, file)
     given = {
         question: value if isinstance(value, Answer) else Answer(content=value) for question, value in inputs.items()

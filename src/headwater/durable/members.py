@@ -19,7 +19,7 @@ from headwater.events.messages import Message
 from headwater.readers.kept_loop import is_kept
 from headwater.runtime.context import driven
 
-__all__ = ("Members", "driving_loop")
+__all__ = ("Members", "declaration_hash", "driving_loop")
 
 
 def driving_loop() -> asyncio.AbstractEventLoop | None:
@@ -75,12 +75,12 @@ class Members(Mapping[str, Drivable]):
 def _differ(one: Drivable, other: Drivable) -> bool:
     if type(one) is not type(other):
         return True
-    declared = _hash(one), _hash(other)
+    declared = declaration_hash(one), declaration_hash(other)
     return all(declared) and declared[0] != declared[1]
 
 
-def _hash(member: Drivable) -> str:
-    """The hash of its declaration, as in the logs of its runs; empty if it has none, or cannot run here."""
+def declaration_hash(member: Drivable) -> str:
+    """Returns the hash of its declaration, as in the logs of its runs; empty if it has none, or cannot run here."""
     token = driven.set(True)
     try:
         run: Any = member.run_stream([Message.user("")], context={}).claim()
