@@ -6,6 +6,7 @@ import asyncio
 import bisect
 import itertools
 import json
+import random
 import re
 import subprocess
 import sys
@@ -15,12 +16,13 @@ from typing import Any
 
 import pytest
 
-from headwater import Agent, Model
+from headwater import Agent, Model, guard
 from headwater.backends import background
 from headwater.backends.offline.script import Call, Say
 from headwater.errors import IncompleteStream, UnsupportedSetting
 from headwater.events import AttemptStarted, CallReady, Event, TextDelta, Warned
 from headwater.events.messages import Usage
+from headwater.runtime.guards.guard import Guard
 from headwater.testing import check_log
 from headwater.testing.wires.openai_responses import OpenAIResponsesWire
 from tests.support.effort import tries
@@ -271,14 +273,23 @@ def test_it_is_cancelled_though_the_program_ends(how: str) -> None:
     asyncio.run(main())
 
 
+def some_guard(chance: random.Random, waits: bool) -> Guard:
+    """One that lets everything pass, sooner or later, while the answer is read on."""
+
+    async def later(text: str) -> None:
+        await asyncio.sleep(chance.choice([0, 0.001, 0.02]))
+
+    hold: Any = chance.choice([0, 5, 200, "sentence", "step"])
+    options = guard(on=("output", "arguments"), hold=hold, every=chance.choice([1, 7, 80]), overlap=200)
+    return options(later if waits else lambda text: None)
+
+
 @pytest.mark.long
+@pytest.mark.parametrize("guarded", ["not", "at once", "later"])
 @pytest.mark.parametrize("seed", range(tries(2, 60)))
-def test_random_cuts(seed: int) -> None:
+def test_random_cuts(seed: int, guarded: str) -> None:
     async def main() -> None:
-        import random
-
         chance = random.Random(seed)
-
         furthest = stuck = 0
 
         def cut(served: int, events: list[bytes]) -> int | None:
@@ -292,7 +303,8 @@ def test_random_cuts(seed: int) -> None:
             return None if chance.random() < 0.2 or stuck == background.TRIES else size
 
         async with served(Provider(cut, repeats=chance.random() < 0.5)) as url:
-            assert said(await log_of(agent_of(url))) == WHOLE
+            guards = [] if guarded == "not" else [some_guard(chance, guarded == "later")]
+            assert said(await log_of(agent_of(url, guards=guards, retries=0))) == WHOLE
 
     asyncio.run(main())
 
