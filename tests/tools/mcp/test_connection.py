@@ -43,7 +43,7 @@ class Servers:
 
 def connection(servers: Servers, seconds: float | None = 60.0) -> Connection:
     return Connection(
-        "it", servers.open, seconds=seconds, told=lambda error: MCPUnavailable(f"it: {error}.", server="it")
+        "it", servers.open, seconds=seconds, told=lambda error, written: MCPUnavailable(f"it: {error}.", server="it")
     )
 
 

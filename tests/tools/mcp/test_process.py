@@ -94,3 +94,53 @@ def test_a_command_that_ends_at_once_is_unavailable() -> None:
                 pass
 
     asyncio.run(main())
+
+
+PYTHON = "import no_such_module_of_mine"
+NODE = r"""
+import sys
+sys.stderr.write("node:internal/modules/cjs/loader:1215\n  throw err;\n  ^\n\nError: Cannot find module 'sea.js'\n"
+    "    at Module._load (node:internal)\n  code: 'MODULE_NOT_FOUND'\n}\n\nNode.js v22.1.0\n")
+"""
+KEY = "import sys; sys.exit(f'\x1b[31mThe key {sys.argv[1]} is not valid.')"
+SILENT = "import os, time; os.close(1); time.sleep(60)"
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            PYTHON,
+            "It wrote: Traceback (most recent call last): / ModuleNotFoundError: No module named 'no_such_modu",
+        ),
+        (NODE, "/ Error: Cannot find module 'sea.js' / Node.js v22.1.0. All that it writes goes to the logger"),
+        (KEY, "is not valid. All that it writes goes to the logger headwater.mcp.small"),
+        (SILENT, "Connection closed. Run the command in a terminal to see why."),
+    ],
+)
+def test_why_a_command_ended_at_once_is_in_the_error(code: str, words: str) -> None:
+    from headwater import MCP
+
+    async def main() -> str:
+        with pytest.raises(MCPUnavailable) as raised:
+            async with MCP([sys.executable, "-c", code, "sekret-key"], name="small"):
+                pass
+        return str(raised.value)
+
+    said = asyncio.run(main())
+    assert words in said
+    assert "sekret" not in said
+    assert "\x1b" not in said
+
+
+def test_what_a_command_writes_that_never_answers_is_in_the_error_too() -> None:
+    from headwater import MCP, Timeouts
+
+    code = "import sys, time; print('Waiting for a browser.', file=sys.stderr, flush=True); time.sleep(60)"
+
+    async def main() -> None:
+        with pytest.raises(MCPUnavailable, match=r"no answer in 5 seconds\. It wrote: Waiting for a browser\."):
+            async with MCP([sys.executable, "-c", code], timeouts=Timeouts(connect=5)):
+                pass
+
+    asyncio.run(main())

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import contextvars
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
@@ -27,6 +27,9 @@ CLOSE_SECONDS: Final = 0.5
 Opening = Callable[[Session], AbstractAsyncContextManager[Any]]
 """Opens a client for a session, and returns it."""
 
+Told = Callable[[BaseException, Sequence[str]], MCPUnavailable]
+"""Makes the error of a connection that failed, and of what the server wrote last."""
+
 
 class Connection:
     """One connection to a server.
@@ -36,7 +39,12 @@ class Connection:
     """
 
     def __init__(
-        self, name: str, opening: Opening, *, seconds: float | None, told: Callable[[BaseException], MCPUnavailable]
+        self,
+        name: str,
+        opening: Opening,
+        *,
+        seconds: float | None,
+        told: Told,
     ) -> None:
         self._name = name
         self._opening = opening
@@ -116,11 +124,13 @@ class Connection:
                     session.ended()
         except asyncio.CancelledError:
             if not ready.done():
-                ready.set_exception(self._told(TimeoutError(f"no answer in {self._seconds:g} seconds")))
+                ready.set_exception(
+                    self._told(TimeoutError(f"no answer in {self._seconds:g} seconds"), session.written)
+                )
         except BaseException as error:  # a group of them where a task of the client failed
             session.failed(error)
             if not ready.done():
-                ready.set_exception(self._told(error))
+                ready.set_exception(self._told(error, session.written))
             if not isinstance(error, Exception):
                 raise
         finally:

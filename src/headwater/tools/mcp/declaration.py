@@ -12,6 +12,7 @@ import os
 import re
 import weakref
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from headwater.backends.timeouts import Timeouts
@@ -142,7 +143,7 @@ class MCP(Toolbox):
         if (known := self._connections.get(loop)) is None:
             target, name = self._target, self.name
             known = self._connections[loop] = Connection(
-                name, target.open, seconds=self._connect_seconds, told=lambda error: target.unavailable(name, error)
+                name, target.open, seconds=self._connect_seconds, told=partial(target.unavailable, name)
             )
         return known
 

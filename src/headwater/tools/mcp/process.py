@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import subprocess
@@ -32,6 +31,9 @@ MAX_LINE_BYTES: Final = 96 * 1024 * 1024
 MAX_STDERR_BYTES: Final = 64 * 1024
 """Maximum length of one line for the logger; what is longer is logged in pieces."""
 
+LAST_WORDS_SECONDS: Final = 0.25
+"""How long to read the standard error of a server that ended at once; what it has started may hold it open."""
+
 TERMINATE_SECONDS: Final = 2.0
 """How long a server may stay once its input is closed, as in the protocol's own SDKs."""
 
@@ -46,9 +48,14 @@ _LOOK_AGAIN: Final = 0.02
 
 @asynccontextmanager
 async def talk(
-    command: Sequence[str], *, env: Mapping[str, str], cwd: str | None, log: logging.Logger, gone: Callable[[], None]
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: str | None,
+    log: Callable[[str], None],
+    gone: Callable[[], None],
 ) -> AsyncGenerator[TransportStreams]:
-    """Starts a server and yields the streams of its messages; what it writes to standard error goes to `log`.
+    """Starts a server and yields the streams of its messages; each line that it writes to standard error goes to `log`.
 
     `gone` is called when it has closed its output. Raises OSError if it cannot be started.
     """
@@ -93,6 +100,7 @@ class _Pipes:
         self._out = asyncio.StreamReader(limit=MAX_LINE_BYTES)
         self._err = asyncio.StreamReader(limit=MAX_STDERR_BYTES)
         self._in: asyncio.StreamWriter | None = None
+        self._logged = asyncio.Event()
 
     async def open(self) -> None:
         loop, process = asyncio.get_running_loop(), self._process
@@ -117,6 +125,7 @@ class _Pipes:
         from mcp.shared.message import SessionMessage
         from mcp_types import jsonrpc_message_adapter
 
+        heard = False
         async with to:
             with contextlib.suppress(ValueError, OSError):  # a line without end: nothing after it can be read
                 while line := await self._out.readline():
@@ -126,7 +135,13 @@ class _Pipes:
                         if line.strip():
                             await to.send(error)
                         continue
+                    heard = True
                     await to.send(SessionMessage(message))
+            if (
+                not heard
+            ):  # why it ended stands in its standard error, and must be there before it is told that it ended
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._logged.wait(), LAST_WORDS_SECONDS)
             gone()
 
     async def write(self, messages: Any, to: Any) -> None:
@@ -139,17 +154,20 @@ class _Pipes:
         except OSError:  # the process has closed its input: no answer will come
             await to.aclose()
 
-    async def log(self, log: logging.Logger) -> None:
-        while True:
-            try:
-                line = await self._err.readline()
-            except ValueError:
-                continue
-            except OSError:
-                return
-            if not line:
-                return
-            log.info("%s", line.decode(errors="replace").rstrip())
+    async def log(self, log: Callable[[str], None]) -> None:
+        try:
+            while True:
+                try:
+                    line = await self._err.readline()
+                except ValueError:
+                    continue
+                except OSError:
+                    return
+                if not line:
+                    return
+                log(line.decode(errors="replace").rstrip())
+        finally:
+            self._logged.set()
 
 
 # --- ending

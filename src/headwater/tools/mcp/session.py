@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import contextvars
 import logging
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -21,6 +22,9 @@ __all__ = ("AtWork", "Session")
 
 MAX_PAGES: Final = 100
 """Pages of tools that are read: a server whose list never ends must not hang a run."""
+
+MAX_LINES: Final = 20
+"""Lines of a command's standard error that are kept, for the error if it does not start."""
 
 MAX_TOOLS: Final = 10_000
 """Tools that are kept of one server."""
@@ -47,6 +51,8 @@ class Session:
         self.fault: BaseException | None = None
         self.left: asyncio.Event = asyncio.Event()
         """Set once the client has left."""
+        self.written: deque[str] = deque(maxlen=MAX_LINES)
+        """The last lines of its standard error, where it is a command."""
         self.running: list[AtWork] = []
         """The calls at work, the newest last."""
         self._tools: tuple[Tool, ...] | None = None

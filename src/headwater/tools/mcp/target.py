@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from headwater.errors import ConfigurationError, MCPUnavailable
+from headwater.events.controls import harmless
 from headwater.providers.redaction import Scrubber, secrets_in
 from headwater.version import __version__
 
@@ -27,6 +28,9 @@ __all__ = ("OAUTH", "Target", "target_of")
 
 MAX_SHOWN: Final = 300
 """Characters of a server's own words in an error."""
+
+MAX_LINES: Final = 3
+"""Lines of a command's standard error in an error: Python's ends with the reason, Node.js's with its version."""
 
 HTTP_SECONDS: Final = 30.0
 """How long one connect or one write may take; how long a call may take is the tool's own timeout."""
@@ -70,11 +74,14 @@ class Target:
             return self._over_pipes(session)
         return self._over_http(session) if self.url else self._here(session)
 
-    def unavailable(self, name: str, error: BaseException) -> MCPUnavailable:
-        """The error for a server that cannot be reached."""
+    def unavailable(self, name: str, error: BaseException, written: Sequence[str] = ()) -> MCPUnavailable:
+        """The error for a server that cannot be reached; `written` are the last lines of its standard error."""
         error = _innermost(error)
         why = self._words(error)
         hint = "Run the command in a terminal to see why." if self.command else ""
+        if last := _last_words(written):
+            why += f". It wrote: {self._harmless(last)[-MAX_SHOWN:].rstrip('.')}"
+            hint = f"All that it writes goes to the logger headwater.mcp.{name}."
         if isinstance(error, ConfigurationError):  # no command was run
             hint = error.hint
         return MCPUnavailable(f"The MCP server {name} ({self.shown}) is not available: {why}.", hint=hint, server=name)
@@ -106,7 +113,12 @@ class Target:
 
         env = {**get_default_environment(), **self.env}
         log = logging.getLogger(f"headwater.mcp.{session.name}")
-        pipes = talk(self.command, env=env, cwd=self.cwd, log=log, gone=session.gone)
+
+        def written(line: str) -> None:
+            log.info("%s", line)
+            session.written.append(line)
+
+        pipes = talk(self.command, env=env, cwd=self.cwd, log=written, gone=session.gone)
         async with self._client(pipes, session) as client:
             yield client
 
@@ -190,11 +202,13 @@ class Target:
             where = ".".join(str(step) for step in error.errors()[0]["loc"])  # type: ignore[attr-defined]
             return f"its answer does not fit the protocol ({where})"
         said = error.message if isinstance(error, ConfigurationError) else str(error)
-        said = " ".join(said.split())[:MAX_SHOWN].rstrip(".")
+        return self._harmless(" ".join(said.split()))[:MAX_SHOWN].rstrip(".") or type(error).__name__
+
+    def _harmless(self, said: str) -> str:
+        """The words without what may hold a key."""
         secrets = (*secrets_in(self.headers), *self.env.values(), *self.command[1:])
         query = urlsplit(self.url).query if self.url else ""
-        said = Scrubber(lambda: (one for one in (*secrets, query) if len(one) > 3)).text(said)
-        return said or type(error).__name__
+        return harmless(Scrubber(lambda: (one for one in (*secrets, query) if len(one) > 3)).text(said))
 
 
 def target_of(
@@ -268,6 +282,12 @@ class _Refused(Exception):
 
     def __init__(self, status: int) -> None:
         super().__init__(f"it answered with HTTP {status}")
+
+
+def _last_words(written: Sequence[str]) -> str:
+    """The last lines in one, without those of a stack, which are indented, and those without a word."""
+    lines = [line.strip() for line in written if not line[:1].isspace() and any(map(str.isalpha, line))]
+    return " / ".join(lines[-MAX_LINES:])
 
 
 def _need_package() -> None:
