@@ -12,7 +12,7 @@ from benchmarks.lab import Lab, machine
 
 PARTS = (
     *("chunk", "paced", "workflow", "terminal", "first_token", "first_request", "start", "memory", "telemetry"),
-    *("web_readers", "web_page", "gateway", "partial", "journal", "scale", "peers"),
+    *("web_readers", "web_page", "gateway", "partial", "journal", "engines", "scale", "peers"),
 )
 
 

@@ -54,12 +54,12 @@ def journals() -> Iterator[tuple[dict[str, str], Server | None]]:
 
 
 @contextmanager
-def workers(journal: str, *machines: str) -> Iterator[list[subprocess.Popen[str]]]:
-    """Worker processes, one on each of these machines ("" is this one)."""
+def workers(journal: str, *machines: str, engine: str = "") -> Iterator[list[subprocess.Popen[str]]]:
+    """Worker processes, one on each of these machines ("" is this one); without an engine they use the journal's."""
     started = []
     try:
         for machine in machines:
-            command = [sys.executable, "-m", "benchmarks.journal_worker", journal, *([machine] if machine else [])]
+            command = [sys.executable, "-m", "benchmarks.journal_worker", journal, machine, engine]
             one = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             started.append(one)
         for one in started:

@@ -1,14 +1,15 @@
 """A worker for the benchmarks: drives the runs of the agents below until it is stopped.
 
-    python -m benchmarks.journal_worker JOURNAL [MACHINE]
+    python -m benchmarks.journal_worker JOURNAL MACHINE ENGINE
 
-MACHINE makes it a worker of another machine, as far as the other workers can know. It prints a line when it has
-started, and ends with its input.
+Unless MACHINE is empty, it is a worker of another machine, as far as the other workers can know; unless ENGINE is, that
+delivers the runs and not the journal's own queue. It prints a line when it has started, and ends with its input.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 from typing import Any
@@ -32,7 +33,12 @@ def agents(journal: str) -> dict[str, Agent[Any, Any]]:
     }
 
 
-async def _work(journal: str) -> None:
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Not of Temporal's client, which warns that its test server is an old one."""
+    return "sdk_core" not in record.name
+
+
+async def _work(journal: str, engine: str | None) -> None:
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def ended() -> None:
@@ -43,6 +49,7 @@ async def _work(journal: str) -> None:
     await work(
         journal,
         [*agents(journal).values()],
+        engine=engine,
         grace=0.0,
         stopping=stopping,
         hurry=asyncio.Event(),
@@ -51,6 +58,8 @@ async def _work(journal: str) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        home._boot = lambda: sys.argv[2]
-    asyncio.run(_work(sys.argv[1]))
+    _, journal, machine, engine = sys.argv
+    logging.getLogger("headwater.journal").addFilter(_is_ours)
+    if machine:
+        home._boot = lambda: machine
+    asyncio.run(_work(journal, engine or None))

@@ -97,12 +97,12 @@ async def read(api: API, url: str, journal: str, streams: int, *, lags: bool) ->
     return answer
 
 
-async def submitted(journal: str, runs: int, rate: float) -> dict[str, Any]:
+async def submitted(journal: str, runs: int, rate: float, engine: str | None = None) -> dict[str, Any]:
     """Submits runs at that rate to the workers; the times until the first event, and until a reader here has it."""
     from headwater.durable.home import home_of
 
     home = home_of(journal)
-    home.use_engine()
+    home.use_engine(engine)
     log, agent = await home.log(), agents(journal)["short"]
     ahead = home.station.ahead
     began: list[float] = []

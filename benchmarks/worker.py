@@ -138,11 +138,11 @@ class Worker:
         gc.collect()
         return self._loop.run_until_complete(journaled.read(APIS[api], url, journal, streams, lags=lags))
 
-    def submitted(self, client: str, journal: str, runs: int, rate: float) -> Result:
-        """Submits runs to workers."""
+    def submitted(self, client: str, journal: str, runs: int, rate: float, engine: str | None = None) -> Result:
+        """Submits runs to workers, through the engine."""
         from benchmarks import journaled
 
-        return self._loop.run_until_complete(journaled.submitted(journal, runs, rate))
+        return self._loop.run_until_complete(journaled.submitted(journal, runs, rate, engine))
 
     def begun(self, client: str, journal: str, runs: int) -> Result:
         """Submits runs that stop in the middle."""
