@@ -2,6 +2,7 @@
 
     python scripts/release.py check      # prints each check, and what is wrong; exit code 1 if anything is
     python scripts/release.py home URL   # writes where the project is published into pyproject.toml and README.md
+    python scripts/release.py site URL   # writes where its documentation is published into zensical.toml
     python scripts/release.py build      # dist/: the package, and the list of what it installs (needs cyclonedx-bom)
 
 RELEASING.md has the steps of a release. A check changes nothing.
@@ -28,6 +29,9 @@ NOWHERE: Final = "https://example.invalid/headwater"
 
 FILLED: Final = ("pyproject.toml", "README.md")
 """The files with the address."""
+
+NO_SITE: Final = "https://headwater.example/"
+"""Stands for the address of the documentation as a website, to which its llms.txt links."""
 
 NAMED: Final = ("", "errors")
 """The modules whose names stand on a page that somebody wrote. The reference, which scripts/build_site.py makes and
@@ -88,10 +92,12 @@ def version_is_the_changelogs(root: Path) -> Iterator[str]:
 
 
 def home_is_filled_in(root: Path) -> Iterator[str]:
-    """The address of the project is an address."""
+    """The addresses of the project and of its documentation are addresses."""
     for name in FILLED:
         if NOWHERE in read(root, name):
             yield f"{name} has {NOWHERE}: run python scripts/release.py home URL"
+    if NO_SITE in read(root, "zensical.toml"):
+        yield f"zensical.toml has {NO_SITE}: run python scripts/release.py site URL"
 
 
 def exports_are_documented(root: Path) -> Iterator[str]:
@@ -184,6 +190,14 @@ def fill_home(root: Path, home: str) -> None:
         (root / name).write_text(text.replace(NOWHERE, home), encoding="utf-8")
 
 
+def fill_site(root: Path, site: str) -> None:
+    """Writes the address of the documentation where it is missing. Raises ValueError if it is not an https address."""
+    if not re.fullmatch(r"https://[\w.-]+(/[\w./-]*)?", site):
+        raise ValueError(f"{site!r} is not an address such as https://NAME.github.io/headwater/.")
+    text = read(root, "zensical.toml").replace(NO_SITE, f"{site.rstrip('/')}/")
+    (root / "zensical.toml").write_text(text, encoding="utf-8")
+
+
 def build(root: Path) -> list[Path]:
     """Builds both distributions, and lists what the wheel installs with all extras, as CycloneDX, in dist/."""
     dist = root / "dist"
@@ -211,13 +225,14 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("check", help="check that this version can be released")
     commands.add_parser("home", help="write the project's address").add_argument("url", metavar="URL")
+    commands.add_parser("site", help="write the address of its documentation").add_argument("url", metavar="URL")
     commands.add_parser("build", help="build the package, and list what it installs")
     arguments = parser.parse_args()
     if arguments.command == "check":
         return int(not check(ROOT))
-    if arguments.command == "home":
+    if arguments.command in ("home", "site"):
         try:
-            fill_home(ROOT, arguments.url)
+            (fill_home if arguments.command == "home" else fill_site)(ROOT, arguments.url)
         except ValueError as error:
             parser.error(str(error))
         return 0

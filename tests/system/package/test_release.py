@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ FILES = {
     "CHANGELOG.md": "# Changes\n\n## 1.2.0 (2026-01-02)\n\n- New.\n\n## 1.1.0 (2025-01-02)\n",
     "README.md": f"# headwater\n\nAn `Agent`. [Source]({HOME})\n",
     "pyproject.toml": f'[project.urls]\nHomepage = "{HOME}"\n',
+    "zensical.toml": '[project]\nsite_url = "https://headwater.example.org/"\n',
     "docs/errors.md": "`RunFailed`\n",
     "docs/licenses.md": "MIT\n",
     "docs/performance.md": "Measured on 2026-01-02.\n\n<!-- web-page -->\n|---|\n<!-- /web-page -->\n"
@@ -145,6 +147,18 @@ def test_the_address_is_written_once_and_shows_the_badges(repository: Path, wron
     for address in ("github.com/somebody/headwater", "https://github.com", "https://a.b/c d"):
         with pytest.raises(ValueError, match="is not an address"):
             RELEASE["fill_home"](repository, address)
+
+
+def test_the_address_of_the_documentation(repository: Path, wrong: Wrong) -> None:
+    shutil.copy(ROOT / "zensical.toml", repository)
+    assert wrong("home_is_filled_in") == [
+        "zensical.toml has https://headwater.example/: run python scripts/release.py site URL"
+    ]
+    with pytest.raises(ValueError, match="is not an address"):
+        RELEASE["fill_site"](repository, "docs.somebody.dev")
+    RELEASE["fill_site"](repository, "https://docs.somebody.dev")
+    assert wrong("home_is_filled_in") == []
+    assert 'site_url = "https://docs.somebody.dev/"' in (repository / "zensical.toml").read_text(encoding="utf-8")
 
 
 def test_the_tables_of_the_page_are_of_known_folders() -> None:
