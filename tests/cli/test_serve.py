@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,10 @@ import pytest
 
 from headwater.cli import main, serve
 from headwater.cli.demo import make_workflow
+from headwater.cli.named_journal import ask_journal
+from headwater.journal.run_log import RunLog
 from tests.cli.commands import PATIENCE, command, environment, headwater
+from tests.support.places import stored
 
 HARBOUR = """
 from headwater import Agent
@@ -203,3 +207,61 @@ def _described(client: httpx.Client) -> str:
         return ""
     finally:
         time.sleep(0.05)
+
+
+TILL = """
+import threading
+from pathlib import Path
+
+from headwater import Agent, tool
+from headwater.testing import Call, ScriptedModel
+
+
+@tool(approval=True)
+def pay() -> str:
+    return "paid"
+
+
+@tool
+def count() -> str:
+    if not Path("later").exists():
+        threading.Event().wait()
+    return "counted"
+
+
+def of(name, tool):
+    turns = {"user": [Call(tool.name, {})], "tool": "Done."}
+    return Agent(name=name, model=ScriptedModel(lambda request: turns[request.messages[-1].role]), tools=[tool])
+
+
+cashier, counter = of("cashier", pay), of("counter", count)
+"""
+
+
+def test_a_server_that_starts_again_continues_the_runs_of_its_journal(tmp_path: Path) -> None:
+    """Nobody asks it for anything: one run was driven when its process was killed, one was approved meanwhile."""
+    (tmp_path / "till.py").write_text(TILL)
+    url = f"sqlite:///{tmp_path}/runs.db"
+
+    def until(run: str, type: str) -> None:
+        async def types(log: RunLog) -> set[str]:
+            return {event.type for event in await stored(log, run)}
+
+        deadline = time.monotonic() + PATIENCE
+        while type not in ask_journal(url, types):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+    line = ("till:cashier", "till:counter", "--journal", url)
+    with serving(*line, cwd=tmp_path) as (client, _, _process):
+        runs = {
+            name: client.post("/runs", json={"input": "Go.", "agent": name}).json()["run_id"]
+            for name in ("cashier", "counter")
+        }
+        until(runs["cashier"], "run.waiting")
+        until(runs["counter"], "tool.started")
+    assert main(["runs", "approve", runs["cashier"], "--journal", url]) == 0
+    (tmp_path / "later").touch()
+    with serving(*line, cwd=tmp_path):
+        for run in runs.values():
+            until(run, "run.finished")

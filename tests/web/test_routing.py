@@ -1,16 +1,23 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 import headwater
+from headwater import Agent
 from headwater.errors import ConfigurationError
+from headwater.journal import open_journal
+from headwater.testing import ScriptedModel
 from headwater.web import api_router, router
 from headwater.web.native.openapi import OPERATIONS
 from tests.support.members import paced, speaker
+from tests.support.places import submitted
 from tests.support.served import Served, read_events, served
 
 
@@ -119,3 +126,46 @@ def test_owner_may_reject_with_its_own_message() -> None:
             assert "secret" not in answer.text
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("way", ["starlette", "fastapi", "served", "first request"])
+def test_runs_that_no_process_drives_are_continued(way: str, tmp_path: Path) -> None:
+    """As the server starts; where a program does not pass its lifespan on, with the first request."""
+    url = f"sqlite:///{tmp_path}/runs.db"
+    agent = Agent(name=f"a{way[:5]}", model=ScriptedModel(lambda request: "Done."), journal=url)
+
+    async def main() -> None:
+        log = await open_journal(url)
+        run = await submitted(log, agent)
+        app: Any = router(agent)
+        if way == "starlette":
+            app = Starlette(routes=[Mount("/agents", app=app)], lifespan=app.lifespan_context)
+        elif way == "first request":
+            app = Starlette(routes=[Mount("/agents", app=app)])
+        elif way == "fastapi":
+            app = FastAPI()
+            app.include_router(api_router(agent), prefix="/agents")
+        async with served(app, own=way == "served", lifespan="on") as server:
+            if way == "first request":
+                assert (await server.client.get("/agents/health")).status_code == 200
+            async with asyncio.timeout(20):
+                while (await log.info(run)).state != "finished":  # noqa: ASYNC110  # as another process sees it
+                    await asyncio.sleep(0.02)
+        await log.close()
+
+    asyncio.run(main())
+
+
+def test_a_name_that_another_agent_of_the_process_has_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The runs of the first one are continued, and the server starts."""
+    url = f"sqlite:///{tmp_path}/runs.db"
+    apps = [router(Agent(name="twin", model="offline", instructions=said, journal=url)) for said in ("A", "B")]
+
+    async def main() -> None:
+        for app in apps:
+            async with app.lifespan_context(app):
+                pass
+
+    asyncio.run(main())
+    (warning,) = [record.getMessage() for record in caplog.records if "not continued here" in record.getMessage()]
+    assert "Two different agents of this process are named 'twin'" in warning

@@ -84,6 +84,11 @@ class Journaled(Generic[OutputT]):
             retention_of(keep)
         self.journal, self.context_from, self.on_waiting, self.keep = journal, context_from, on_waiting, keep
 
+    @property
+    def is_journaled(self) -> bool:
+        """Whether its runs are stored: it has a journal, or HEADWATER_JOURNAL names one."""
+        return bool(self.journal if self.journal is not None else os.environ.get("HEADWATER_JOURNAL"))
+
     def start(
         self,
         task: Task = NO_TASK,

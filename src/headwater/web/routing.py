@@ -1,12 +1,14 @@
 """The public entry points: all routes as a Starlette Router, and as a FastAPI router.
 
-Owns which path leads to which handler. Both routers work under any prefix and must never need a lifespan.
+Owns which path leads to which handler. Both routers work under any prefix and must never need a lifespan: what begins
+with it otherwise begins with the first request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -86,7 +88,16 @@ def router_of(site: Site, *, page: bool = True) -> Router:
     served = endpoints(site, chats, page=page)
     routes: list[BaseRoute] = [Route(path, Served(endpoint)) for path, endpoint in served.items()]
     routes += [WebSocketRoute(path, serve) for path, serve in sockets(site, chats).items()]
-    return Router(routes, default=default, redirect_slashes=False)
+    return Router(routes, default=default, redirect_slashes=False, lifespan=_lifespan(site))
+
+
+def _lifespan(site: Site) -> Callable[[Any], contextlib.AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Any) -> AsyncIterator[None]:
+        site.begin()
+        yield
+
+    return lifespan
 
 
 class Served:
@@ -117,7 +128,7 @@ def api_router(
     from fastapi import APIRouter
 
     site = Site(members, on_disconnect=on_disconnect, owner=owner, limits=limits, guard=Guard(origins=origins))
-    made = APIRouter(tags=["headwater"])
+    made = APIRouter(tags=["headwater"], lifespan=_lifespan(site))
     told = document(OPERATIONS)["paths"]
     chats = Chats(site)
     for path, serve in sockets(site, chats).items():

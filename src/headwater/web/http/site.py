@@ -20,7 +20,7 @@ from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 
 from headwater.agents.runnable import Runnable
-from headwater.errors import UsageError
+from headwater.errors import ConfigurationError, UsageError
 from headwater.events.controls import one_line
 from headwater.web.http.answers import problem_answer
 from headwater.web.http.guard import Asked, Guard
@@ -70,7 +70,7 @@ class Site:
         self.on_disconnect = checked_on_disconnect(on_disconnect)
         self.guard: Guard = guard or Guard()
         self._owner = owner
-        self._heard = False
+        self._heard = self._begun = False
 
     @property
     def limits(self) -> Limits:
@@ -101,8 +101,18 @@ class Site:
             named = await named
         return None if named is None else str(named)
 
-    def hear_signals(self) -> None:
-        """Starts watching for the shutdown of the process."""
+    def begin(self) -> None:
+        """Continues the runs of an earlier process. Called when the server starts, if it says so, else by `hear`."""
+        if not self._begun:
+            self._begun = True
+            try:
+                self.manager.adopt()
+            except ConfigurationError as error:
+                LOG.warning("Runs of an earlier process are not continued here: %s", error)
+
+    def hear(self) -> None:
+        """Called with each request: the first one begins what a server does, in a program that did not say so."""
+        self.begin()
         if not self._heard:
             self._heard = True
             signals.hear(self.manager)
@@ -113,7 +123,7 @@ class Site:
         """Wraps the handler with the checks; `refuse` formats its problems."""
 
         async def endpoint(request: Request) -> Response:
-            self.hear_signals()
+            self.hear()
             try:
                 asked = self.asked(request, public=public)
                 self.guard.check(asked)

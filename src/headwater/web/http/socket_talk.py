@@ -151,7 +151,7 @@ class SocketTalk:
 
 async def serve_socket(site: Site, websocket: WebSocket, talk: type[TalkT], **more: Any) -> None:
     """Serves one WebSocket with the given class until it ends; `more` are further arguments of the class."""
-    site.hear_signals()
+    site.hear()
     try:
         site.guard.check(site.asked(websocket))
         caller = await site.caller(websocket)

@@ -14,9 +14,10 @@ from typing import Any
 
 import msgspec
 
+from headwater.agents.journaled import Journaled
 from headwater.durable.drive import whole_log
 from headwater.durable.followed import Followed
-from headwater.durable.home import Home, home_of
+from headwater.durable.home import Home, home_of, journal_url
 from headwater.durable.start import request_of, store
 from headwater.errors import HeadwaterError, ThreadBusy, UnknownRun
 from headwater.events import Event
@@ -26,7 +27,7 @@ from headwater.journal.run_log import Request, RunInfo
 from headwater.journal.wording import check_request
 from headwater.web.problems import Problem
 
-__all__ = ("DurableRuns", "Submitted")
+__all__ = ("DurableRuns", "Submitted", "adopt_own")
 
 OWNER = "owner"
 """The label with the caller's name; anonymous callers have none."""
@@ -63,8 +64,13 @@ class DurableRuns:
         self.home: Home = home_of(url)
         if engine is not None or check_url(url) == "postgresql":
             self.home.use_engine(engine)
-        for member in members:
+        self._members = tuple(members)
+        for member in self._members:
             self.home.members.add(member)
+
+    def adopt(self) -> None:
+        """See `Manager.adopt`."""
+        _adopt(self.home, self._members)
 
     def submit(
         self,
@@ -159,6 +165,20 @@ class DurableRuns:
         except HeadwaterError as error:
             raise unavailable(error) from error
         return [info for info in found if info.request.labels.get(OWNER) == owner]
+
+
+def adopt_own(members: Iterable[Journaled[Any]]) -> None:
+    """Has this process continue the runs that no process drives of members with journals of their own."""
+    for member in members:
+        url = journal_url(member.journal)
+        assert url is not None
+        _adopt(home_of(url), (member,))
+
+
+def _adopt(home: Home, members: Iterable[Any]) -> None:
+    for member in members:
+        home.members.add(member)  # again: now its event loop is the one that serves
+    _ = home.station  # which starts the search for runs without a driver
 
 
 def _name(conversation: Sequence[str]) -> str:

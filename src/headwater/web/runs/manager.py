@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from headwater.agents.agent import Agent
+from headwater.agents.journaled import Journaled
 from headwater.agents.runnable import Runnable
 from headwater.errors import (
     ConfigurationError,
@@ -82,6 +83,17 @@ class Manager:
         self._readings: set[Reading] = set()
         self._tick: asyncio.TimerHandle | None = None
         self._expiry: asyncio.TimerHandle | None = None
+
+    def adopt(self) -> None:
+        """Has this process continue the runs that no process drives, of the journal or of those of the members. Call
+        it in the event loop that serves. Raises ConfigurationError if a journal cannot be used.
+        """
+        if self.durable is not None:
+            self.durable.adopt()
+        elif stored := [one for one in self.members.values() if isinstance(one, Journaled) and one.is_journaled]:
+            from headwater.web.runs.durable_runs import adopt_own
+
+            adopt_own(stored)
 
     # --- starting
 
