@@ -165,6 +165,7 @@ class Browser:
         request = Request(f"http://127.0.0.1:{self._port}/json/new?about:blank", method="PUT")
         with urlopen(request, timeout=PATIENCE) as answer:
             told = json.load(answer)
+        self._open.callback(self._end, told["id"])
         # Without pings: their thread would consume random numbers of tests with a seed.
         socket = connect(told["webSocketDebuggerUrl"], max_size=None, compression=None, ping_interval=None)
         page = Page(self._open.enter_context(socket))
@@ -172,8 +173,12 @@ class Browser:
         return page
 
     def close(self) -> None:
-        """Closes all tabs."""
+        """Closes all tabs. One that is left open goes on asking a server that has gone, and drawing."""
         self._open.close()
+
+    def _end(self, tab: str) -> None:
+        with urlopen(f"http://127.0.0.1:{self._port}/json/close/{tab}", timeout=PATIENCE) as answer:
+            answer.read()
 
 
 @contextmanager
