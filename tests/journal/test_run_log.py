@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 import pytest
 
 from headwater.errors import AlreadyAnswered
@@ -62,3 +63,9 @@ def test_the_first_answer_counts_and_the_second_gets_its_author() -> None:
         assert raised.value.by == "Ann"
 
     asyncio.run(main())
+
+
+def test_the_repr_of_a_request_shows_its_body_up_to_a_limit() -> None:
+    shown = repr(Request(agent="a", body=msgspec.Raw(b'{"input":"hi"}')))
+    assert shown.startswith("""Request(agent='a', body='{"input":"hi"}', thread=None, queue='default'""")
+    assert len(repr(Request(agent="a", body=msgspec.Raw(b'"' + b"x" * 10_000 + b'"')))) < 500

@@ -487,3 +487,19 @@ def test_in_any_tree_the_answer_only_is_the_answer(tree: Any) -> None:
         return at[1][0] is ConcurrentWorkflow
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        ("wrtier", "No agent of this run is named 'wrtier', so nothing of it was selected. Did you mean 'writer'?"),
+        (("team", "nobody"), "There were 'team', 'writer', 'editor'."),
+        ("writer", ""),
+    ],
+)
+def test_a_name_that_nobody_had_is_told_at_the_end(agent: Any, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    members = [Agent(name=name, model=ScriptedModel(["Hi."])) for name in ("writer", "editor")]
+    with caplog.at_level("WARNING", "headwater"):
+        chunks = [*SequentialWorkflow(members, name="team").run_stream("q").select(agent=agent)]
+    assert ("".join(chunk.content for chunk in chunks) == "Hi.") == (not said)
+    assert (said in caplog.text) if said else not caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from headwater import File, Image, Settings, Timeouts
+from headwater import MCP, Budget, File, Image, Price, Settings, Timeouts
 from headwater.events.questions import Answer
 
 
@@ -29,6 +30,13 @@ def loose(kind: Any) -> Any:
         (lambda: loose(Image)(path="x"), 'Image has no argument path=. Write Image(data=Path("name").read_bytes()).'),
         (lambda: loose(File)(path="x"), 'File has no argument path=. Write File(data=Path("name").read_bytes()).'),
         (lambda: loose(Answer)(approved=True), "Answer has no argument approved=. Write Answer(allowed=…)."),
+        (lambda: loose(Budget)(token=5), "Budget has no argument token=. Write Budget(total_tokens=…), or Budget(out"),
+        (lambda: loose(Budget)(output_token=5), "Budget has no argument output_token=. Did you mean output_tokens=?"),
+        (lambda: loose(Budget)(5), "The arguments of Budget have names. Write Budget(cost=…), in dollars."),
+        (lambda: loose(Price)(inptu=1, output=2), "Price has no argument inptu=. Did you mean input=?"),
+        (lambda: loose(Price)(input=1), "Price.__init__() missing 1 required keyword-only argument: 'output'"),
+        (lambda: loose(MCP)("x", inclde=["a"]), "MCP has no argument inclde=. Did you mean include=?"),
+        (lambda: loose(MCP)(), "MCP.__init__() missing 1 required positional argument: 'target'"),
         (lambda: loose(Settings)(temprature=1), "Settings has no argument temprature=. Did you mean temperature=?"),
     ],
 )
@@ -37,6 +45,12 @@ def test_an_unknown_argument_is_explained(make: Callable[[], Any], said: str) ->
         make()
     assert str(caught.value).startswith(said)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("kind", [Budget, MCP, Price, Timeouts])
+def test_its_arguments_can_still_be_read(kind: Any) -> None:
+    assert "args" not in inspect.signature(kind).parameters
+    assert "self" not in inspect.signature(kind).parameters
 
 
 def test_a_values_own_check_is_unchanged() -> None:

@@ -55,6 +55,9 @@ __all__ = (
 State: TypeAlias = Literal["queued", "running", "waiting", "finished", "failed", "cancelled"]
 """The state of a run: created and not started, being driven, waiting without a driver, or ended."""
 
+MAX_SHOWN: Final = 200
+"""Characters of a request's body in its repr."""
+
 OPEN: Final[tuple[State, ...]] = ("queued", "running", "waiting")
 ENDED: Final[tuple[State, ...]] = ("finished", "failed", "cancelled")
 
@@ -86,6 +89,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How many seconds it is kept after its end; None keeps it forever."""
     deltas: bool = True
     """Whether a packed log keeps its deltas."""
+
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in self.__struct_fields__}
+        shown["body"] = bytes(self.body).decode(errors="replace")
+        if len(shown["body"]) > MAX_SHOWN:
+            shown["body"] = f"{shown['body'][:MAX_SHOWN]}…"
+        return f"Request({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 
 class Batch(msgspec.Struct, frozen=True, kw_only=True):

@@ -15,6 +15,7 @@ import msgspec
 
 from headwater.errors import ConfigurationError
 from headwater.events.messages import File, Image, Message, Usage
+from headwater.schema.arguments import ExplainedClass
 
 __all__ = (
     "DOLLARS",
@@ -68,7 +69,7 @@ class Rates(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Price:
+class Price(ExplainedClass):
     """The price of a model, in dollars per million tokens.
 
     `cached` is the price of input tokens that were read from the provider's cache, `cache_write` of those written to

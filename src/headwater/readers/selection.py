@@ -8,7 +8,8 @@ run.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -32,6 +33,8 @@ from headwater.events.tree import Node, Tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_logger: Final = logging.getLogger("headwater")
 
 __all__ = ("Choice", "Everyone", "Selection")
 
@@ -71,6 +74,18 @@ class Choice(msgspec.Struct, frozen=True):
         return not size or any(path[end - size : end] == self.tail for end in range(size, len(path) + 1))
 
 
+def _look(tail: tuple[str, ...], tree: Tree) -> None:
+    """Logs a warning if the run has ended and none in it had the name that was chosen: agents may come until then."""
+    names = {node.name: None for node in tree.nodes.values()}
+    for name in tail:
+        if name not in names:
+            import difflib
+
+            near = difflib.get_close_matches(name, names, 1)
+            hint = f"Did you mean {near[0]!r}?" if near else f"There were {', '.join(map(repr, names))}."
+            _logger.warning("No agent of this run is named %r, so nothing of it was selected. %s", name, hint)
+
+
 class Everyone:
     """A set that contains everything: with a choice by place, the speakers do not matter."""
 
@@ -98,6 +113,8 @@ class Selection:
         if event.__class__ is not TextDelta:
             tree.add(event)
         if tree.root is not None and event.run == tree.root.id and isinstance(event, _ENDS):
+            if self._choice.tail:
+                _look(self._choice.tail, tree)
             return [*self._settled(event), event] if self._choice.final_only else [event]
         if not self._choice.final_only:
             return [event] if self._covers(event.path) else []

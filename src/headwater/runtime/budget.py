@@ -9,9 +9,9 @@ final figures. Nothing here sends, waits or reads a clock.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import msgspec
 
@@ -20,6 +20,7 @@ from headwater.events import AttemptStarted, CallDelta, Event, ReasoningDelta, T
 from headwater.events.messages import Usage, tokens_of_bytes
 from headwater.providers.catalog import LEAST_OUTPUT
 from headwater.providers.pricing import DOLLARS, Amount, Rates, input_bytes, to_dollars
+from headwater.schema.arguments import ExplainedClass
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend
@@ -97,7 +98,7 @@ def _words(name: str, number: int = 0) -> str:
     return words.removesuffix("s") if number == 1 else words
 
 
-class Budget:
+class Budget(ExplainedClass):
     """What runs may spend: dollars, tokens, requests and tool calls, all optional.
 
     Pass it to an agent, a workflow or a run; a tree of runs draws on it, and so do all others that get the same object,
@@ -105,6 +106,15 @@ class Budget:
     `cost` is in dollars and needs a price for every model (docs/cost.md). Past a limit the run fails with
     BudgetExceeded, which has the partial answer. Any thread may read it. Raises ConfigurationError for invalid limits.
     """
+
+    _instead: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("token", "tokens", "max_tokens", "limit"),
+            "Budget(total_tokens=…), or Budget(output_tokens=…) for what the models write",
+        ),
+        **dict.fromkeys(("", "dollars", "usd", "max_cost", "price", "money"), "Budget(cost=…), in dollars"),
+        **dict.fromkeys(("steps", "calls", "max_requests"), "Budget(requests=…)"),
+    }
 
     __slots__ = (
         "_by_run",

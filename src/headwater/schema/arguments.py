@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
-__all__ = ("Explained",)
+__all__ = ("Explained", "ExplainedClass")
 
 if TYPE_CHECKING:
 
@@ -22,25 +22,50 @@ if TYPE_CHECKING:
 
         _instead: ClassVar[Mapping[str, str]] = {}
 
+    class ExplainedClass:
+        """The same for a class that is no struct."""
+
+        _instead: ClassVar[Mapping[str, str]] = {}
+
 else:
     # Type checkers see a plain struct: with a metaclass's `__call__` they would no longer check the arguments.
 
-    class _Explaining(type(msgspec.Struct)):
-        def __call__(cls, *args: Any, **named: Any) -> Any:
-            try:
-                return super().__call__(*args, **named)
-            except TypeError:
-                if (problem := _problem(cls, len(args), named)) is None:
-                    raise  # the value's own check
-            raise TypeError(problem)
+    def _made(make: Any, kind: type, args: Any, named: Any) -> Any:
+        try:
+            return make(*args, **named)
+        except TypeError:
+            if (problem := _problem(kind, len(args), named)) is None:
+                raise  # the value's own check
+        raise TypeError(problem)
 
-    class Explained(msgspec.Struct, frozen=True, metaclass=_Explaining):
+    class _ExplainingStruct(type(msgspec.Struct)):
+        def __call__(cls, *args: Any, **named: Any) -> Any:
+            return _made(super().__call__, cls, args, named)
+
+    class _Explaining(type):
+        def __call__(cls, *args: Any, **named: Any) -> Any:
+            return _made(super().__call__, cls, args, named)
+
+        @property
+        def __signature__(cls) -> Any:
+            import inspect
+
+            given = inspect.signature(cls.__init__)
+            return given.replace(parameters=[*given.parameters.values()][1:])
+
+    class Explained(msgspec.Struct, frozen=True, metaclass=_ExplainingStruct):
         """See above."""
 
         _instead: ClassVar[Mapping[str, str]] = {}
 
+    class ExplainedClass(metaclass=_Explaining):
+        """See above."""
 
-def _problem(kind: type[Explained], unnamed: int, named: Mapping[str, Any]) -> str | None:
+        __slots__ = ()
+        _instead: ClassVar[Mapping[str, str]] = {}
+
+
+def _problem(kind: type[Explained | ExplainedClass], unnamed: int, named: Mapping[str, Any]) -> str | None:
     """What is wrong with the arguments, and what to write; None if they are all known."""
     import inspect
 

@@ -5,9 +5,10 @@ Values only: this module never decides when to raise a problem, and never sends 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
-__all__ = ("STATUS", "Problem")
+__all__ = ("STATUS", "Problem", "no_agent")
 
 STATUS: Final[dict[str, int]] = {
     "bad_request": 400,
@@ -60,3 +61,12 @@ class Problem(Exception):
         """Returns the problem in the format of the native routes."""
         error = {"code": self.code, "message": self.message}
         return {"error": {**error, "hint": self.hint} if self.hint else error}
+
+
+def no_agent(message: str, name: str, known: Collection[str], *, param: str) -> Problem:
+    """The problem of a name that none of the agents has, with the one that may be meant."""
+    import difflib
+
+    near = difflib.get_close_matches(name, known, 1)
+    hint = f"Did you mean {near[0]!r}?" if near else f"There are {', '.join(known)}." if known else ""
+    return Problem("unknown_agent", message, hint=hint, param=param)

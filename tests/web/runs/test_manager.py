@@ -85,6 +85,12 @@ async def test_the_first_member_answers_where_none_is_named() -> None:
     await manager.shutdown()
 
 
+def test_a_misspelled_member_gets_a_guess() -> None:
+    with pytest.raises(Problem) as problem:
+        Manager([speaker("writer"), speaker("b")]).member("wrtier")
+    assert problem.value.body()["error"]["hint"] == "Did you mean 'writer'?"
+
+
 def test_an_invalid_start_says_whose_mistake_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     keyless, typed = Agent(name="keyless", model="openai/gpt-5.4"), speaker("typed", context_type=dict)

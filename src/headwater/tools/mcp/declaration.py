@@ -18,6 +18,7 @@ from typing import Any, Final
 from headwater.backends.timeouts import Timeouts
 from headwater.errors import ConfigurationError, MCPUnavailable
 from headwater.events.messages import Message
+from headwater.schema.arguments import ExplainedClass
 from headwater.tools.mcp.calls import RemoteTool
 from headwater.tools.mcp.connection import Connection
 from headwater.tools.mcp.names import fitted, unique
@@ -40,7 +41,7 @@ MAX_NAMED: Final = 20
 _log: Final = logging.getLogger("headwater.mcp")
 
 
-class MCP(Toolbox):
+class MCP(Toolbox, ExplainedClass):
     """The tools of an MCP server, for `Agent(tools=[MCP("npx -y @scope/server")])`.
 
     `target` is a command (a string or a list), a URL (streamable HTTP, else server-sent events), or an in-process

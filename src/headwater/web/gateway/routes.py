@@ -32,7 +32,7 @@ from headwater.web.http.site import LOG, Site
 from headwater.web.openai.asked import Asked
 from headwater.web.openai.failures import failure_headers, model_failure, status_of
 from headwater.web.openai.routes import OpenAIRoutes
-from headwater.web.problems import Problem
+from headwater.web.problems import no_agent
 from headwater.web.runs.kept_log import KeptLog
 from headwater.web.runs.live_run import LiveRun, Reading
 from headwater.web.wires.wire import Wire
@@ -60,7 +60,7 @@ class GatewayRoutes(OpenAIRoutes):
         known = self.manager.members
         if asked.model not in known:
             said = f"There is no model {asked.model!r} here."
-            raise Problem("unknown_agent", said, hint=f"There are {', '.join(known)}.", param="model")
+            raise no_agent(said, asked.model, known, param="model")
         return asked
 
     async def model(self, request: Request, caller: str | None) -> Response:
@@ -68,7 +68,7 @@ class GatewayRoutes(OpenAIRoutes):
         name, known = request.path_params["id"], self.manager.members
         if name not in known:
             said = f"There is no model {name!r} here."
-            raise Problem("unknown_agent", said, hint=f"There are {', '.join(known)}.", param="model")
+            raise no_agent(said, name, known, param="model")
         return await super().model(request, caller)
 
     def options(self, member: Any, asked: Asked) -> dict[str, Any]:

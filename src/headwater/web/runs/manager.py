@@ -26,7 +26,7 @@ from headwater.errors import (
 from headwater.events.messages import Message
 from headwater.runtime.thread import Thread
 from headwater.web.limits import Limits
-from headwater.web.problems import Problem
+from headwater.web.problems import Problem, no_agent
 from headwater.web.runs.live_run import LiveRun, OnDisconnect, Reading, State
 from headwater.web.wires.wire import Wire
 
@@ -258,8 +258,7 @@ class Manager:
         if name is None:
             return next(iter(self.members.values()))
         if name not in self.members:
-            known = ", ".join(self.members)
-            raise Problem("unknown_agent", f"There is no agent {name!r}.", hint=f"There are {known}.", param="agent")
+            raise no_agent(f"There is no agent {name!r}.", name, self.members, param="agent")
         return self.members[name]
 
     def _check_room(self, owner: str | None) -> None:
