@@ -27,17 +27,18 @@ LEASE: Final = 1.0
 
 @dataclass(frozen=True)
 class Ground:
-    """A store and an engine. `url` makes a new store, in a folder of its own where it is a file."""
+    """A store and an engine. `url` makes a new store, in a folder of its own where it is a file; `engine` that which
+    delivers a run of the store, of which one process at a time has one."""
 
     name: str
     url: Callable[[Path], str]
-    engine: Callable[[str], Executor]
+    engine: Callable[[str, str], Executor]
 
     def made(self, folder: Path) -> str:
         """A new store that is set up."""
         url = self.url(folder)
         asyncio.run(upgrade(url))
-        self.engine(url)  # imported here, once, and not in each process
+        self.engine(url, "")  # imported here, once, and not in each process
         return url
 
 
@@ -49,21 +50,22 @@ def _database(_: Path) -> str:
     return running_postgres().database()
 
 
-def _in_process(_: str) -> Executor:
+def _in_process(_: str, __: str) -> Executor:
     return InProcess()
 
 
-def _procrastinate(url: str) -> Executor:
+def _procrastinate(url: str, _: str) -> Executor:
     from headwater.journal.engines.procrastinate import Procrastinate
 
     return Procrastinate(url)
 
 
-def _temporal(url: str) -> Executor:
+def _temporal(url: str, run: str) -> Executor:
     from headwater.journal.engines.temporal import Temporal
 
-    # A namespace for each database: runs of two have the same ids, and a killed process leaves some in the server.
-    return Temporal(f"{running_temporal()}/{url.rpartition('/')[2]}", journal=url, lease=LEASE)
+    # A namespace for each run: a killed process leaves tasks in the server, which all later ones would be given first.
+    namespace = f"{url.rpartition('/')[2]}-{run}"
+    return Temporal(f"{running_temporal()}/{namespace}", journal=url, lease=LEASE)
 
 
 GROUNDS: Final = {

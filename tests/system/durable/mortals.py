@@ -160,7 +160,7 @@ async def _live(life: Life) -> None:
             await drive(place, run)
             await place.writer.settle()
 
-        async with delivering(GROUNDS[life.ground].engine(life.url)) as delivery:
+        async with delivering(GROUNDS[life.ground].engine(life.url, life.run)) as delivery:
             delivery.drive = driven
             for _ in range(DRIVES):
                 info = await log.info(life.run)
