@@ -26,6 +26,10 @@ def test_a_token_is_needed_where_others_can_ask(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(UsageError, match="HEADWATER_TOKEN"):
         listening.token_of(parsed("--host", "0.0.0.0"))
     assert listening.token_of(parsed("--host", "0.0.0.0", "--insecure")) is None
+    with pytest.raises(UsageError, match=r"agents\.example is reachable"):  # by a proxy on this machine
+        listening.token_of(parsed("--allow-host", "localhost", "--allow-host", "agents.example"))
+    assert listening.token_of(parsed("--allow-host", "agents.example", "--insecure")) is None
+    assert listening.token_of(parsed("--allow-host", "Localhost")) is None
     made = parsed("--token")
     assert listening.made_here(made)
     assert len(listening.token_of(made) or "") >= 32

@@ -89,7 +89,11 @@ def test_agents_of_your_own_are_served(tmp_path: Path) -> None:
 
 
 def test_only_its_own_host_names_are_accepted(tmp_path: Path) -> None:
-    with serving("--allow-host", "mine.example", "--origin", "https://friend.example") as (client, _, _process):
+    with serving("--insecure", "--allow-host", "mine.example", "--origin", "https://friend.example") as (
+        client,
+        _,
+        _process,
+    ):
         for host, status in (("localhost", 200), ("mine.example:80", 200), ("evil.example", 421)):
             assert client.get("/agents", headers={"host": host}).status_code == status
         for origin, status in (("https://friend.example", 200), ("https://evil.example", 403)):
@@ -125,6 +129,7 @@ def test_a_token_of_the_environment_is_printed_nowhere() -> None:
     ("arguments", "said"),
     [
         (["--host", "0.0.0.0"], "reachable from other machines, and no token is set"),
+        (["--allow-host", "agents.example"], "agents.example is reachable from other machines, and no token is set"),
         (["--token", "short"], "at least 32 are required"),
         (["--origin", "friend.example"], "not an origin"),
         (["--on-disconnect", "sleep"], "not continue, cancel or seconds"),
@@ -166,13 +171,19 @@ def test_other_machines_without_a_token_require_insecure(capsys: pytest.CaptureF
 
 def test_the_start_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEB_CONCURRENCY", "4")
-    asked = Namespace(host="::", token=None)
+    asked = Namespace(host="::", allow_host=[], token=None)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        first, open_to_all, alone = serve._told(asked, {"token": None, "journal": None}, listener, ["a", "b"])
+        settings = {"token": None, "journal": None, "page": True}
+        first, open_to_all, alone = serve._told(asked, settings, listener, ["a", "b"])
+        _, of_browsers, _ = serve._told(asked, {**settings, "token": TOKEN}, listener, ["a", "b"])
     assert first == f"serving a, b on http://localhost:{port}/ (Ctrl-C stops it)"
     assert "no token" in open_to_all
+    assert (
+        of_browsers
+        == f"a browser needs the token: open http://localhost:{port}/#token=TOKEN, with the one that is set."
+    )
     assert "WEB_CONCURRENCY" in alone
 
 

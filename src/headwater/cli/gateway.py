@@ -16,9 +16,9 @@ from headwater.cli.listening import (
     add_who_may_ask,
     address_of,
     begin_logging,
-    is_loopback,
     listen,
     made_here,
+    public_name,
     token_of,
 )
 from headwater.errors import ConfigurationError, UsageError
@@ -96,7 +96,7 @@ def execute(asked: argparse.Namespace) -> int:
             tell(f"  {model.name}: {model.description}")
         if token is not None and made_here(asked):
             tell(f"  clients send this token as their API key: {token}")
-        if token is None and not is_loopback(asked.host):
+        if token is None and public_name(asked) is not None:
             tell("anyone who can reach this machine can use it: there is no token.")
         if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "1"):
             tell("one process serves: WEB_CONCURRENCY is not used.")

@@ -23,6 +23,7 @@ __all__ = (
     "is_loopback",
     "listen",
     "made_here",
+    "public_name",
     "token_of",
 )
 
@@ -61,7 +62,9 @@ def add_who_may_ask(parser: argparse.ArgumentParser) -> None:
     who.add_argument(
         "--allow-host", metavar="NAME", action="append", default=[], help="a host name of this server; may be repeated"
     )
-    who.add_argument("--insecure", action="store_true", help="serve to other machines without a token")
+    who.add_argument(
+        "--insecure", action="store_true", help="serve to other machines without a token, also behind a proxy"
+    )
 
 
 def _port(text: str) -> int:
@@ -71,24 +74,32 @@ def _port(text: str) -> int:
 
 
 def token_of(asked: argparse.Namespace) -> str | None:
-    """Returns the required token. Raises UsageError if other machines would have access without one."""
+    """Returns the required token. Raises UsageError if other machines would have access without one.
+
+    A host name that is allowed says that a proxy passes on what others ask: the address alone would not tell.
+    """
     import secrets
 
     token = secrets.token_urlsafe(32) if asked.token is _MADE else asked.token
     token = token or os.environ.get(TOKEN_VARIABLE) or None
-    if token is None and not asked.insecure and not is_loopback(asked.host):
+    if token is None and not asked.insecure and (name := public_name(asked)) is not None:
         raise UsageError(
-            f"{asked.host} is reachable from other machines, and no token is set.",
+            f"{name} is reachable from other machines, and no token is set.",
             hint=f"Add --token, or set {TOKEN_VARIABLE}; --insecure serves without one.",
         )
     return token
+
+
+def public_name(asked: argparse.Namespace) -> str | None:
+    """Returns the address or name by which other machines reach the server; None if they are not meant to."""
+    return next((name for name in (asked.host, *asked.allow_host) if not is_loopback(name)), None)
 
 
 def is_loopback(host: str) -> bool:
     """Whether the address is reachable only from this machine."""
     import ipaddress
 
-    if host == "localhost":
+    if host.lower().rstrip(".") == "localhost":
         return True
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -16,9 +16,9 @@ from headwater.cli.listening import (
     add_who_may_ask,
     address_of,
     begin_logging,
-    is_loopback,
     listen,
     made_here,
+    public_name,
     token_of,
 )
 from headwater.cli.named_journal import VARIABLE, add_engine, add_journal, journal_of
@@ -225,8 +225,10 @@ def _told(
     fragment = f"#token={settings['token']}" if settings["token"] and made_here(asked) else ""
     address = address_of(asked.host, listener)
     lines = [f"serving {', '.join(names)} on {address}/{fragment} (Ctrl-C stops it)"]
-    if settings["token"] is None and not is_loopback(asked.host):
+    if settings["token"] is None and public_name(asked) is not None:
         lines.append("anyone who can reach this machine can use it: there is no token.")
+    if settings["token"] is not None and settings["page"] and not fragment:
+        lines.append(f"a browser needs the token: open {address}/#token=TOKEN, with the one that is set.")
     if settings["journal"] is not None:
         from headwater.journal.addresses import shown
 

@@ -32,16 +32,19 @@ NGINX = shutil.which("nginx") or "/usr/sbin/nginx"
 pytestmark = pytest.mark.skipif(not Path(NGINX).exists(), reason="there is no nginx on this machine")
 
 
-def configuration(folder: Path, port: int, upstream: int) -> str:
-    """What docs/deploy.md shows, on these ports, and without the certificate that a test has not."""
+def configuration(folder: Path, listen: str, upstream: int) -> str:
+    """What docs/deploy.md shows, listening there, with the certificate of the folder if that is of use."""
     page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
     (shown,) = re.findall(r"^```nginx\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
     for ours, theirs in (
         ("server 127.0.0.1:8000;", f"server 127.0.0.1:{upstream};"),
-        ("listen 443 ssl;", f"listen 127.0.0.1:{port};"),
+        ("listen 443 ssl;", f"listen {listen};"),
+        ("/etc/letsencrypt/live/agents.example/", f"{folder}/"),
     ):
         assert ours in shown
         shown = shown.replace(ours, theirs)
+    if "ssl" not in listen:
+        shown = re.sub(r"ssl_certificate\S* \S+;", "", shown)
     under = "location /agents/ { proxy_pass http://headwater/; proxy_set_header Host $host; }"
     shown = shown.replace("    location / {", f"    {under}\n    location / {{", 1)
     paths = "".join(
@@ -51,6 +54,18 @@ def configuration(folder: Path, port: int, upstream: int) -> str:
         f"daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;\n"
         f"events {{}}\nhttp {{ access_log off; gzip on; gzip_types application/json; {paths}\n{shown}\n}}\n"
     )
+
+
+def test_what_is_shown_is_a_configuration(tmp_path: Path) -> None:
+    """As it stands, with a certificate in the place that it names."""
+    made = ("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1")
+    names = ("-subj", "/CN=agents.example", "-keyout", "privkey.pem", "-out", "fullchain.pem")
+    subprocess.run(["openssl", *made, *names], cwd=tmp_path, check=True, capture_output=True)
+    file = tmp_path / "nginx.conf"
+    file.write_text(configuration(tmp_path, f"unix:{tmp_path}/socket ssl", 8000))
+    done = subprocess.run([NGINX, "-t", "-c", str(file), "-p", str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "warn" not in done.stderr
 
 
 @contextlib.asynccontextmanager
@@ -64,7 +79,7 @@ async def behind_nginx(*members: Any, **options: Any) -> AsyncIterator[httpx.Asy
             port = free.getsockname()[1]
             free.close()
             file = folder / "nginx.conf"
-            file.write_text(configuration(folder, port, server.port))
+            file.write_text(configuration(folder, f"127.0.0.1:{port}", server.port))
             process = subprocess.Popen([NGINX, "-c", str(file), "-p", name], stderr=subprocess.PIPE)  # noqa: ASYNC220  # at once
             try:
                 await _until_it_listens(port, process)
@@ -160,11 +175,3 @@ def test_a_socket_the_page_and_a_prefix() -> None:
                     kinds.append(json.loads(await socket.recv())["event"]["type"])
 
     asyncio.run(main())
-
-
-def test_it_is_what_the_page_shows() -> None:
-    with tempfile.TemporaryDirectory() as name:
-        file = Path(name) / "nginx.conf"
-        file.write_text(configuration(Path(name), 8080, 8000))
-        done = subprocess.run([NGINX, "-t", "-c", str(file), "-p", name], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr

@@ -89,7 +89,7 @@ class Guard:
             raise Problem(
                 "unauthorized",
                 "A token is required.",
-                hint="Send it: Authorization: Bearer …, or open the printed URL.",
+                hint="Send it: Authorization: Bearer TOKEN. In a browser open the page as …/#token=TOKEN.",
             )
         if asked.method == "POST" and not _is_empty(asked.headers):
             kind = asked.headers.get("content-type", "").partition(";")[0].strip().lower()
