@@ -23,7 +23,10 @@ from tests.support.temporal import running_temporal
     ("line", "said"),
     [
         (["crew:sleeper"], "No journal was named. Add --journal postgresql://user@host/database, or set"),
-        (["crew:sleeper", "--journal", "sqlite:///runs.db"], "has no queue: that needs PostgreSQL."),
+        (
+            ["crew:sleeper", "--journal", "sqlite:///runs.db"],
+            "that needs PostgreSQL, or an engine. The process that starts",
+        ),
         (["a:b", "--journal", "sqlite:///r.db", "--engine", "temporal://u:secret@h"], "is not the URL of one"),
         (["a:b", "--journal", "memory:", "--engine", "temporal://h"], "which cannot read the journal memory:"),
         (["crew:nobody", "--journal", "postgresql://u@h/x"], "worker: there is no module 'crew'."),

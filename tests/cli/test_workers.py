@@ -22,7 +22,9 @@ def url(tmp_path: Path) -> str:
 def test_none_is_said(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(upgrade(url))
     assert main(["workers", "--journal", url]) == 0
-    assert "no process drives runs of this journal" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "no process drives runs of this journal. The programs that start them do that" in said
+    assert "headwater worker MODULE:NAME --engine temporal:" in said
 
 
 def test_each_with_what_it_drives(url: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -30,6 +30,30 @@ def test_an_invalid_agent_is_rejected_when_the_router_is_created() -> None:
             api_router(*members, **wrong)
 
 
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/chat/completions", "The base URL of OpenAI clients ends with /v1, once."),
+        ("/v1/v1/responses/resp_1", "The base URL of OpenAI clients ends with /v1, once."),
+        ("/v1/runs", "The URL of the server is without /v1, which is for OpenAI clients."),
+        ("/api/chat", "The AI SDK's useChat connects to /ai-sdk/chat."),
+        ("/sse", "MCP clients connect to /mcp, over streamable HTTP."),
+        ("/other", ""),
+    ],
+)
+def test_a_client_with_a_wrong_url_is_told_the_right_one(path: str, said: str) -> None:
+    """In the message: clients of these wires show nothing else."""
+
+    async def main() -> None:
+        app = Starlette(routes=[Mount("/agents", app=router(speaker("a")))])
+        async with served(app, own=False) as server:
+            answer = await server.client.post(f"/agents{path}", json={})
+            assert answer.status_code == 404
+            assert answer.json()["error"]["message"] == f"There is no such route. {said}".rstrip()
+
+    asyncio.run(main())
+
+
 def test_it_is_found_by_its_name() -> None:
     assert headwater.web.router is router
 

@@ -105,9 +105,10 @@ def attach(
         return attached(url, journal, approver=approver)
     address = address_of(url)
     if not address.run:
+        base = address.base.removesuffix("/runs")
         raise ConfigurationError(
             f"{address.base} is the address of a server, not of a run.",
-            hint=f"Write {address.base}/runs/ID, or begin one: Remote({address.base!r}).run_stream(task).",
+            hint=f"Write {base}/runs/ID, or begin one: Remote({base!r}).run_stream(task).",
         )
     server = RemoteServer(address, token=token, headers=headers)
     clocks = _clocks(idle_timeout, reconnect_timeout)

@@ -42,6 +42,9 @@ _REPLACED: Final = tuple(
         (r"with on_changed=\"warn\" (what|the)\b", r"with --anyway \1"),
         (r"; (?:the partial answer|what had come) is in the error's `response`", ""),
         (r" ?What had passed before is in the error's `response`\.", ""),
+        (r"\bPass the one that the server was started with: token=…", "Set HEADWATER_TOKEN to the server's"),
+        (r"\bPass (?:a token: )?token=…(?: instead)?(?=\.)", "Set HEADWATER_TOKEN"),
+        (r", or begin one: Remote\(.*?\)\.run_stream\(task\)", ""),
     )
 )
 

@@ -45,7 +45,8 @@ def execute(asked: argparse.Namespace) -> int:
     async def ask(log: RunLog) -> tuple[list[Worker], list[RunInfo]]:
         return await log.workers(), await log.runs(states=("running",), limit=MOST)
 
-    workers, running = ask_journal(journal_of(asked), ask)
+    url = journal_of(asked)
+    workers, running = ask_journal(url, ask)
     drives = Counter(run.owner for run in running)
     out = Outlet()
     if asked.json:
@@ -53,7 +54,7 @@ def execute(asked: argparse.Namespace) -> int:
             told = {**msgspec.to_builtins(worker), "runs": drives[worker.id], "alive": worker.age < DEAD_AFTER}
             out.write(msgspec.json.encode(told).decode() + "\n")
     elif not workers:
-        tell("no process drives runs of this journal: start one with headwater worker.")
+        tell(f"no process drives runs of this journal. {_started_by(url)}")
     else:
         rows = [("WORKER", "HOST", "PID", "STATE", "BEAT", "RUNS", "QUEUES", "AGENTS")]
         for worker in sorted(workers, key=lambda one: (one.age >= DEAD_AFTER, one.host, one.id)):
@@ -77,3 +78,15 @@ def execute(asked: argparse.Namespace) -> int:
     out.flush()
     out.check()
     return 0
+
+
+def _started_by(journal: str) -> str:
+    """Returns how a process that drives its runs is started."""
+    from headwater.journal.opening import check_url
+
+    if check_url(journal) == "postgresql":
+        return "Start one: headwater worker MODULE:NAME."
+    return (
+        "The programs that start them do that: your own, or headwater serve MODULE:NAME."
+        " For workers of a file name an engine: headwater worker MODULE:NAME --engine temporal://HOST."
+    )

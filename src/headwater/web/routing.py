@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -43,6 +43,17 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
 
 __all__ = ("Served", "api_router", "by_method", "router", "router_of")
+
+
+_MEANT: Final = {
+    **dict.fromkeys(
+        ("/chat/completions", "/responses", "/models"), "The base URL of OpenAI clients ends with /v1, once."
+    ),
+    **dict.fromkeys(("/v1/agents", "/v1/runs"), "The URL of the server is without /v1, which is for OpenAI clients."),
+    "/api/chat": "The AI SDK's useChat connects to /ai-sdk/chat.",
+    "/sse": "MCP clients connect to /mcp, over streamable HTTP.",
+}
+"""What to write instead of paths that clients of the wires ask for by default, or with a wrong base URL."""
 
 
 def router(
@@ -225,5 +236,7 @@ def by_method(site: Site, methods: dict[str, Endpoint], *, refuse: Refusal = pro
 
 
 async def _not_found(request: Request, caller: str | None) -> Response:
-    """Handles unknown paths."""
-    raise Problem("not_found", "There is no such route.", hint="GET /openapi.json lists the routes.")
+    """Handles unknown paths. Clients of the wires show only the message, so it has what they need."""
+    path = f"{request.url.path}/"
+    meant = next((said for wrong, said in _MEANT.items() if f"{wrong}/" in path), "")
+    raise Problem("not_found", f"There is no such route. {meant}".rstrip(), hint="GET /openapi.json lists the routes.")

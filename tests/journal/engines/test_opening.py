@@ -251,8 +251,11 @@ def test_whoever_cancels_serve_leaves_nothing_behind(ground: Ground) -> None:
 def test_a_journal_in_memory_has_no_engine_and_one_in_a_file_no_queue() -> None:
     with pytest.raises(ConfigurationError, match="which cannot read the journal memory:"):
         check_engine("memory:", "temporal://h")
-    for url in ("sqlite:///runs.db", "memory:"):
-        with pytest.raises(ConfigurationError, match="has no queue: that needs PostgreSQL"):
+    for url, way_out in (
+        ("sqlite:///runs.db", "name an engine, temporal:"),
+        ("memory:", "name a journal in postgresql:"),
+    ):
+        with pytest.raises(ConfigurationError, match=f"has no queue for workers.*For workers {way_out}"):
             check_engine(url)
 
 

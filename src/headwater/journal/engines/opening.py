@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Callable
+from typing import Final
 
 from headwater.errors import ConfigurationError
 from headwater.journal.addresses import shown
@@ -19,6 +20,12 @@ from headwater.journal.opening import check_url, need
 
 __all__ = ("check_engine", "open_engine")
 
+_FOR_WORKERS: Final = {
+    "sqlite": "name an engine, temporal://host:7233/namespace, or a journal in postgresql://user@host/database",
+    "memory": "name a journal in postgresql://user@host/database",
+}
+"""What has a queue, by the kind of the journal."""
+
 
 def check_engine(journal: str, engine: str | None = None) -> None:
     """Raises ConfigurationError if runs of the journal cannot be submitted to that engine, by default its own queue."""
@@ -26,9 +33,9 @@ def check_engine(journal: str, engine: str | None = None) -> None:
     if engine is None:
         if store != "postgresql":
             raise ConfigurationError(
-                f"The journal {shown(journal)} has no queue: that needs PostgreSQL.",
-                hint="In a file or in memory, the process that starts a run drives it. "
-                "Write postgresql://user@host/database.",
+                f"The journal {shown(journal)} has no queue for workers: that needs PostgreSQL, or an engine.",
+                hint="The process that starts its runs drives them: your program, or headwater serve. For workers "
+                f"{_FOR_WORKERS[store]}.",
             )
         need(journal, "psycopg", "procrastinate")
         return
