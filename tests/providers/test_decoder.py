@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -279,3 +280,15 @@ def test_decoders_create_only_deltas_themselves() -> None:
         calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
         made |= {call.id for call in calls if isinstance(call, ast.Name) and call.id in imported}
     assert made == {"TextDelta", "ReasoningDelta"}
+
+
+@pytest.mark.parametrize("api", ["anthropic", "gemini", "ollama", "openai_chat", "openai_responses"])
+def test_the_start_of_an_answer_adds_no_attributes(api: str) -> None:
+    """An object with more than thirty, or with one that others of its class did not have, takes 1.3 kB more."""
+    made = import_module(f"headwater.providers.{api}.response").Decoder()
+    before = {*vars(made)}
+    made.scrubber, made.pricing, made.asked_model = Scrubber(), None, "model"
+    made.model, made.response_id = "model", "id"
+    made.text("word")
+    assert {*vars(made)} == before
+    assert len(before) <= 30

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Container, Sequence
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Final, Literal, Protocol
 
 import msgspec
 
@@ -90,6 +90,9 @@ class Part:
         self.redacted: str | None = None
 
 
+_NO_SECRETS: Final = Scrubber()
+
+
 class _FromOutside:
     """A string from the provider, stored with secrets removed; None until it is set."""
 
@@ -127,23 +130,16 @@ class Decoder:
     """Whether something worth waiting for (usage, a [DONE]) may follow `ended`."""
 
     # Class attributes, not set in __init__: an object with more than thirty instance attributes takes 1.3 kB more and
-    # is slower to access.
+    # is slower to access. So does one that gets another attribute after its __init__, once a few of its class exist:
+    # what every answer sets at its start is in there.
     error: errors.HeadwaterError | None = None
     lifecycle: int = 0
     """Counts signs of progress other than events, such as a running server-side tool; not comments and pings."""
     finish_reason: FinishReason | None = None
     usage: Usage | None = None
-    _model: str | None = None
-    _response_id: str | None = None
     _provider_finish_reason: str | None = None
-    scrubber: Scrubber = Scrubber()
-    """Removes the secrets in use; by default there are none."""
     _warned: set[str] | None = None
     _made_files = False
-    pricing: Pricing | None = None
-    """What the usage costs, if any price may be known."""
-    asked_model = ""
-    """The model that was asked for, whose price counts if the provider reports none that has one."""
     _again: dict[str, int] | None = None
     """The next suffix to try for a duplicate id."""
 
@@ -162,6 +158,14 @@ class Decoder:
         self._current_kind = ""
         self._current_number = 0
         self.halves: Halves = Halves()
+        self._model: str | None = None
+        self._response_id: str | None = None
+        self.scrubber: Scrubber = _NO_SECRETS
+        """Removes the secrets in use."""
+        self.pricing: Pricing | None = None
+        """What the usage costs, if any price may be known."""
+        self.asked_model = ""
+        """The model that was asked for, whose price counts if the provider reports none that has one."""
 
     model: _FromOutside = _FromOutside()
     response_id: _FromOutside = _FromOutside()

@@ -207,6 +207,8 @@ class Decoder(ExtrasDecoder):
     _legacy: _Draft | None = None
     _word_before: str | None = None
     """A finish reason after which the answer continued: it counts if no other follows."""
+    _others = 0
+    """Chunks in a row that had more than text."""
 
     def __init__(self, place: Place | None = None, quirks: Quirks | None = None) -> None:
         super().__init__(place, quirks)
@@ -218,8 +220,6 @@ class Decoder(ExtrasDecoder):
         self._details: list[_Detail] = []
         self._delta_seen = False
         self._frames = 0
-        self._others = 0
-        """Chunks in a row that had more than text."""
 
     def _feed(self, data: bytes) -> None:
         self._read(self._sse.feed(data))
@@ -251,7 +251,8 @@ class Decoder(ExtrasDecoder):
                 except (msgspec.DecodeError, UnicodeDecodeError):
                     self._others += 1
                 else:
-                    self._others = 0
+                    if self._others:
+                        self._others = 0
                     if text:
                         events.append(TextDelta(step=step, part=self._current_number, text=text))
                     continue
