@@ -87,12 +87,15 @@ class StreamAnswer(Response):
         self.live = live
         self._wire = wire
         self._position = position
+        self._extensions: Mapping[str, Any] = {}
+        """Those of the scope."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the base class."""
         reader = asyncio.current_task()
         assert reader is not None
         reading = self._manager.read(self.live, self._wire, self._position)
+        self._extensions = scope.get("extensions") or {}
         left = complete = False
 
         def leave() -> None:
@@ -102,7 +105,7 @@ class StreamAnswer(Response):
             reader.cancel()
 
         def cut_off() -> None:
-            if abort := (scope.get("extensions") or {}).get(ABORT):
+            if abort := self._extensions.get(ABORT):
                 abort()
             leave()
 
@@ -145,16 +148,17 @@ class StreamAnswer(Response):
         """Sends the whole stream."""
         await self.begin(send)
         if scope["method"] != "HEAD":
-            if not self._wire.last and (direct := (scope.get("extensions") or {}).get(DIRECT)):
-                reading.direct = direct(send)
             await self.tell(reading, send)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def tell(self, reading: Reading, send: Send) -> None:
-        """Sends data as it arrives, until the end of the stream."""
+        """Sends data as it arrives, until the end of the stream; the response has begun."""
         last, end = self._wire.last, b""
+        direct = self._extensions.get(DIRECT)
+        write = reading.direct = direct(send) if direct and not last else None
         async for data in reading:
-            await send({"type": "http.response.body", "body": data, "more_body": True})
+            if write is None or not write(data):
+                await send({"type": "http.response.body", "body": data, "more_body": True})
             if last:
                 end = (end + data)[-len(last) :]
                 if end == last and await self.ends(send):
