@@ -1,4 +1,5 @@
-"""Pages of React with others' chats, in Chromium, against `headwater serve`: useChat, and assistant-ui over AG-UI.
+"""Pages of React with others' chats, in Chromium, against `headwater serve`: useChat of the AI SDK 5, 6 and 7, and
+assistant-ui over AG-UI.
 
     python -m tests.system.clients.react_pages FOLDER
 
@@ -26,7 +27,18 @@ from tests.support.paths import ROOT
 
 __all__ = ("main",)
 
-PAGES: Final = ("use_chat", "assistant_ui")
+PAGES: Final = {
+    **{
+        f"use_chat_{version}": ("use_chat", (f"--define:VERSION={version}", f"--alias:ai=ai{version}", *react))
+        for version, react in (
+            (5, ("--alias:@ai-sdk/react=@ai-sdk/react-2",)),
+            (6, ("--alias:@ai-sdk/react=@ai-sdk/react-3",)),
+            (7, ()),
+        )
+    },
+    "assistant_ui": ("assistant_ui", ()),
+}
+"""Each page by name: its source, and what esbuild is told for it alone."""
 AGENTS: Final = ("tools", "approval", "slow")
 MODULE: Final = "tests.system.clients.agents"
 SHOWN: Final = "[...document.querySelectorAll('.assistant')].map((one) => one.innerText).join(' ')"
@@ -35,11 +47,10 @@ SHOWN: Final = "[...document.querySelectorAll('.assistant')].map((one) => one.in
 def bundle(npm: Path, to: Path) -> None:
     """Bundles the pages with esbuild into `to`."""
     shutil.copytree(Path(__file__).parent / "pages", npm / "pages", dirs_exist_ok=True)
-    sources = [f"pages/{name}.jsx" for name in PAGES]
     options = ["--bundle", "--jsx=automatic", "--format=esm", '--define:process.env.NODE_ENV="production"']
-    command = [str(npm / "node_modules/.bin/esbuild"), *sources, *options, f"--outdir={to}", "--log-level=error"]
-    subprocess.run(command, cwd=npm, check=True, timeout=120)
-    for name in PAGES:
+    for name, (source, own) in PAGES.items():
+        made = [f"pages/{source}.jsx", *options, *own, f"--outfile={to / name}.js", "--log-level=error"]
+        subprocess.run([str(npm / "node_modules/.bin/esbuild"), *made], cwd=npm, check=True, timeout=120)
         shell = (
             f'<!doctype html><link rel="icon" href="data:,"><div id="root"></div><script type="module" src="{name}.js">'
         )
@@ -129,14 +140,14 @@ def tries(page: Page, url: str, server: str, *, resumes: bool) -> None:
 
 
 def main() -> int:
-    """Try both pages."""
+    """Try all pages."""
     with tempfile.TemporaryDirectory() as scratch:
         built, profile = Path(scratch) / "site", Path(scratch) / "profile"
         built.mkdir()
         bundle(Path(sys.argv[1]), built)
         with site(built) as origin, agents(origin) as server, browser(profile) as chromium:
             for name in PAGES:
-                tries(chromium.page(), f"{origin}/{name}.html", server, resumes=name == "use_chat")
+                tries(chromium.page(), f"{origin}/{name}.html", server, resumes=name != "assistant_ui")
                 print("as it should be:", name, flush=True)
     print("React pages of others show our agents.")
     return 0

@@ -1,7 +1,8 @@
-// A page with @ai-sdk/react's useChat, as an app has it: it keeps its chat across a reload, and then reads on.
+// A page with @ai-sdk/react's useChat, as an app has it: it keeps its chat across a reload, and then reads on. It is
+// built once for each VERSION of the SDK; 5 knows no approvals, which are then asked and answered as data.
 
 import { useChat } from "@ai-sdk/react";
-import { DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses } from "ai";
+import * as ai from "ai";
 import { createRoot } from "react-dom/client";
 
 const asked = new URLSearchParams(location.search);
@@ -10,6 +11,12 @@ const kept = JSON.parse(sessionStorage.getItem("chat")) ?? { id: crypto.randomUU
 
 function Part({ part, answer }) {
   if (part.type === "text") return <p>{part.text}</p>;
+  if (part.type === "data-approval" && part.data.state === "asked") {
+    const headers = { "content-type": "application/json" };
+    const body = JSON.stringify({ approval: part.id, allowed: true });
+    const allow = () => fetch(`${asked.get("server")}/runs/${part.data.run}/approve`, { method: "POST", headers, body });
+    return <button id="allow" onClick={allow}>Allow</button>;
+  }
   if (!part.type.startsWith("tool-")) return null;
   return (
     <div className="tool">
@@ -25,10 +32,10 @@ function App() {
   const { messages, status, error, sendMessage, addToolApprovalResponse } = useChat({
     ...kept,
     resume: kept.messages.length > 0,
-    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithApprovalResponses,
-    transport: new DefaultChatTransport({
-      api: `${api}?v=7`,
-      prepareReconnectToStreamRequest: ({ id }) => ({ api: `${api}/${id}/stream?v=7` }),
+    sendAutomaticallyWhen: ai.lastAssistantMessageIsCompleteWithApprovalResponses,
+    transport: new ai.DefaultChatTransport({
+      api: `${api}?v=${VERSION}`,
+      prepareReconnectToStreamRequest: ({ id }) => ({ api: `${api}/${id}/stream?v=${VERSION}` }),
     }),
   });
   const send = () => {
