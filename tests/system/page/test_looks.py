@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, Price
-from headwater.backends.offline import Call, Item, OfflineModel
+from headwater.backends.offline import Call, Item, OfflineModel, Wait
 from headwater.web.page.saved import saved_page
 from tests.support.chromium import Browser, Page
-from tests.system.page.scene import TASK, agent, high_water, log_of
+from tests.system.page.scene import TASK, agent, harbour_fleet, high_water, log_of
 from tests.system.page.serving import serving
 
 PRICES = {"gpt-5.4": Price(input=2.5, output=15)}
@@ -102,6 +102,33 @@ def test_a_long_name_leaves_the_state_of_the_run_in_sight(chromium: Browser, tmp
     page = opened(chromium, tmp_path, priced("a-pilot-with-a-very-long-name-that-goes-on-and-on"), width=390)
     assert page.run("document.querySelector('.how').getBoundingClientRect().right <= innerWidth - 60")
     assert page.run("document.documentElement.scrollWidth") == 390
+
+
+def test_the_time_of_a_run_at_work_is_in_sight_on_a_phone(chromium: Browser) -> None:
+    with serving(agent("harbour-pilot", "offline/pilot", 400, ["So.", Wait(3000)])) as url:
+        page = chromium.page(390, 800)
+        page.go(url)
+        page.until("document.querySelector('.card') !== null")
+        page.click("#say")
+        page.type(TASK)
+        page.press("Enter")
+        page.until("document.querySelector('.how.live') !== null && document.querySelector('.stop') !== null")
+        status = "document.querySelector('.status').getBoundingClientRect()"
+        shown = "document.querySelector('.status > .num').getBoundingClientRect()"
+        assert page.run(f"{shown}.bottom <= {status}.bottom && {shown}.right <= {status}.right")
+        assert page.run(
+            "(({ scrollWidth, clientWidth }) => scrollWidth <= clientWidth)(document.querySelector('.who b'))"
+        )
+        assert page.problems == []
+
+
+def test_all_plots_have_one_time_axis_though_the_waterfall_scrolls(chromium: Browser, tmp_path: Path) -> None:
+    page = opened(chromium, tmp_path, harbour_fleet(60))
+    page.until("document.querySelector('.plot canvas').clientWidth > 0")
+    right = "Math.round(document.querySelector('{} canvas').getBoundingClientRect().right)"
+    assert page.run("document.querySelector('.fall').scrollHeight > document.querySelector('.fall').clientHeight")
+    assert page.run(right.format(".bars")) == page.run(right.format(".plot"))
+    assert page.run("document.querySelector('.plot').clientHeight") == 110
 
 
 def test_two_priced_runs_are_compared_with_their_tools(chromium: Browser) -> None:

@@ -114,6 +114,14 @@ def test_no_mark_is_shown_that_disappears_when_it_is_closed() -> None:
     assert [words for words, _ in ask("writing", texts=literal)] == ["2 * 3 = 6", "a_name and b", "**x", "5 *", "f("]
 
 
+def test_the_head_of_a_table_is_one_before_its_rule_is_whole() -> None:
+    table = ["div", "table", "thead", "tr", "th", "th", "tbody"]
+    for text in ("| a | b", "| a | b |", "| a | b |\n", "| a | b |\n|", "| a | b |\n|---|"):
+        [[words, kinds]] = ask("writing", texts=[text])
+        assert (words, kinds[-len(table) :]) == ("ab", table), text
+    assert ask("writing", texts=["| a | b |\nno rule", "a | b"]) == [["| a | b |\nno rule", ["p"]], ["a | b", ["p"]]]
+
+
 def test_nothing_in_a_text_becomes_active_content() -> None:
     hostile = [
         "[x](javascript:alert(1)) [y](data:text/html,<script>alert(1)</script>) [z](vbscript:x)",

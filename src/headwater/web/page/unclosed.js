@@ -4,6 +4,7 @@ import { Lexer } from "./vendor/marked.mjs";
 
 const MARKS = /\*\*|__|~~|[*_]|`+/g;
 const LAST_MARKS = /(?<!\\)[*_~`]+$/; // half of a mark, or one that has nothing in it yet
+const HEAD = /^\|([^\n]*?)\|?\s*(\n[\s|:-]*)?$/; // the first row of a table, whose rule is not whole
 const LAST_LINK = /!?\[([^\]\n]*)\]\([^)\n]*$/; // a link whose address is not whole
 
 // Closes the last words of a token of marked, in place.
@@ -13,6 +14,11 @@ export function close(token) {
   if (token.type === "table") return close(token.rows.at(-1)?.findLast((cell) => cell.text));
   if (token.type === "list_item" || token.type === "blockquote") return close(token.tokens.at(-1));
   if (!token.tokens) return;
+  const [, head] = token.type === "paragraph" ? (HEAD.exec(token.text) ?? []) : [];
+  if (head) {
+    const header = head.split("|").map((text) => ({ tokens: Lexer.lexInline(text.trim()) }));
+    return Object.assign(token, { type: "table", header, align: [], rows: [] });
+  }
   const text = token.text.trimEnd().replace(LAST_LINK, "$1").replace(LAST_MARKS, "").trimEnd();
   const marks = missing(Lexer.lexInline(text));
   if (marks || text !== token.text) token.tokens = Lexer.lexInline(text + marks);
