@@ -33,10 +33,11 @@ _ADDRESS: Final = re.compile(r"on (http://\S+?)/ ")
 
 
 class Machines:
-    """The processes of one journal."""
+    """The processes of one journal; `engine` delivers its runs, its own queue unless one is named."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, engine: str | None = None) -> None:
         self.url = url
+        self._engine = [] if engine is None else ["--engine", engine]
         self._running: list[programs.Forked] = []
         self._listening: list[threading.Thread] = []
 
@@ -60,14 +61,14 @@ class Machines:
 
     def web(self) -> tuple[programs.Forked, str]:
         """Starts a server; returns it and its address."""
-        process, said = self._start("serve", *CREW, "--port", "0", ready="serving")
+        process, said = self._start("serve", *CREW, "--port", "0", *self._engine, ready="serving")
         found = _ADDRESS.search(said)
         assert found is not None, said
         return process, found[1]
 
     def worker(self, *options: str) -> programs.Forked:
         """Starts a worker."""
-        return self._start("worker", *CREW, *options, ready="drives")[0]
+        return self._start("worker", *CREW, *self._engine, *options, ready="drives")[0]
 
     def kill(self, process: programs.Forked) -> None:
         """Kills a process as a crash does."""

@@ -12,6 +12,7 @@ from tests.cli.commands import headwater
 from tests.journal.postgres.databases import through_pgbouncer
 from tests.support.effort import LONG
 from tests.support.postgres import running_postgres
+from tests.support.temporal import running_temporal
 from tests.system.durable.machines import Machines, Reader, owner_pid
 
 pytestmark = pytest.mark.xdist_group("postgres")
@@ -24,7 +25,10 @@ TAKEOVER = 15.0
 def machines(request: pytest.FixtureRequest) -> Iterator[Machines]:
     url = running_postgres().database()
     assert headwater("journal", "upgrade", url).returncode == 0
-    found = Machines(through_pgbouncer(url) if getattr(request, "param", "") == "pgbouncer" else url)
+    how = getattr(request, "param", "direct")
+    found = Machines(
+        through_pgbouncer(url) if how == "pgbouncer" else url, running_temporal() if how == "temporal" else None
+    )
     yield found
     found.stop()
 
@@ -36,7 +40,7 @@ def longest_gap(events: list[Event]) -> float:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("machines", ["direct", *["pgbouncer"] * LONG], indirect=True)
+@pytest.mark.parametrize("machines", ["direct", *["pgbouncer", "temporal"] * LONG], indirect=True)
 def test_a_stream_goes_on_where_its_worker_and_its_server_are_killed(machines: Machines) -> None:
     (web, there), (_, other) = machines.web(), machines.web()
     workers = {one.pid: one for one in (machines.worker(), machines.worker())}
@@ -58,6 +62,7 @@ def test_a_stream_goes_on_where_its_worker_and_its_server_are_killed(machines: M
     assert Reader(reader.run).to_the_end(other) == events
 
 
+@pytest.mark.parametrize("machines", ["direct", *["temporal"] * LONG], indirect=True)
 def test_an_approval_is_answered_from_another_machine(machines: Machines) -> None:
     (_, there), worker = machines.web(), machines.worker()
     reader = Reader.start(there, "cashier", "5 euros")
