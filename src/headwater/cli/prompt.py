@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
-from headwater.cli.typed import Typed
+from headwater.cli.message_history import Typed
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession

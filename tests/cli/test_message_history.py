@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from headwater.cli import typed as module
-from headwater.cli.typed import Typed
+from headwater.cli import message_history as module
+from headwater.cli.message_history import Typed
 
 
 @pytest.fixture
