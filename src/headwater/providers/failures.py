@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from headwater import errors
-from headwater.providers.pauses import asked_pause
+from headwater.providers.retry_after import asked_pause
 
 __all__ = (
     "cut_error",

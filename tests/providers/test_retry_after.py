@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from headwater.providers.pauses import LONGEST_SECONDS, asked_pause
+from headwater.providers.retry_after import LONGEST_SECONDS, asked_pause
 from tests.support.effort import tries
 
 NOW = 1_900_000_000.0
