@@ -37,7 +37,7 @@ from headwater.providers.halves import Halves
 from headwater.providers.pricing import Pricing
 from headwater.providers.redaction import Scrubber
 from headwater.providers.request import Endpoint, HTTPRequest, Quirks, Request
-from headwater.providers.values import LARGE, refuse_many_values
+from headwater.providers.value_limit import LARGE, refuse_many_values
 
 __all__ = ("API", "Call", "Decoder", "Part", "Place", "parse_arguments")
 

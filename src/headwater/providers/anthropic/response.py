@@ -28,7 +28,7 @@ from headwater.providers.decoder import Decoder as BaseDecoder
 from headwater.providers.failures import in_band_error, value_or_text
 from headwater.providers.framing.sse import Frame, SSEDecoder
 from headwater.providers.request import Quirks
-from headwater.providers.values import refuse_large
+from headwater.providers.value_limit import refuse_large
 
 __all__ = ("Decoder", "encode")
 

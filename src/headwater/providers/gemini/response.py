@@ -30,7 +30,7 @@ from headwater.providers.failures import in_band_error, malformed, value_or_text
 from headwater.providers.framing.sse import MAX_EVENT_BYTES, Frame, SSEDecoder
 from headwater.providers.gemini.request import API, encode
 from headwater.providers.request import Quirks
-from headwater.providers.values import refuse_large
+from headwater.providers.value_limit import refuse_large
 
 __all__ = ("Decoder", "encode")
 

@@ -22,7 +22,7 @@ from headwater.providers.failures import in_band_error
 from headwater.providers.framing.jsonlines import JSONLinesDecoder
 from headwater.providers.ollama.request import API
 from headwater.providers.request import Quirks
-from headwater.providers.values import refuse_large
+from headwater.providers.value_limit import refuse_large
 
 __all__ = ("Decoder",)
 

@@ -24,7 +24,7 @@ from headwater.providers.openai_chat.extras import ExtrasDecoder, text_of
 from headwater.providers.openai_chat.request import API, encode
 from headwater.providers.pricing import provider_cost
 from headwater.providers.request import Quirks
-from headwater.providers.values import refuse_large
+from headwater.providers.value_limit import refuse_large
 
 __all__ = ("Decoder", "encode")
 

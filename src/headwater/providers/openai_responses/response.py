@@ -39,7 +39,7 @@ from headwater.providers.openai_responses.vocabulary import (
 )
 from headwater.providers.pricing import provider_cost
 from headwater.providers.request import Quirks
-from headwater.providers.values import refuse_large
+from headwater.providers.value_limit import refuse_large
 
 __all__ = ("Decoder", "encode")
 

@@ -15,7 +15,7 @@ import pytest
 from headwater.errors import LimitExceeded
 from headwater.events import CallReady, CallRejected
 from headwater.providers.decoder import Decoder, parse_arguments
-from headwater.providers.values import LARGE, MAX_CONTAINERS, MAX_VALUES, refuse_large, refuse_many_values
+from headwater.providers.value_limit import LARGE, MAX_CONTAINERS, MAX_VALUES, refuse_large, refuse_many_values
 from tests.support.recordings import decode
 
 MANY = b"[" + b"{}," * MAX_CONTAINERS + b"{}]"
