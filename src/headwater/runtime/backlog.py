@@ -13,7 +13,7 @@ import msgspec
 
 from headwater.events import CallDelta, Event, FileMade, ReasoningDelta, TextDelta, ToolFinished, ToolProgress
 from headwater.events.messages import AnyPart, Text
-from headwater.tools.news import memory_of
+from headwater.tools.progress_value import memory_of
 
 __all__ = ("JOINED", "SLOW_READERS", "Joined", "SlowReader")
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 from headwater.backends.interrupt import Interruptible
 from headwater.events import Event, ToolProgress
 from headwater.runtime.backlog import MAX_CHARS_AHEAD, Joined, SlowReader
-from headwater.tools.news import memory_of
+from headwater.tools.progress_value import memory_of
 
 __all__ = ("Mux",)
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from headwater.tools.news import cut_news, memory_of
+from headwater.tools.progress_value import cut_progress, memory_of
 
 __all__ = ("Progress",)
 
@@ -43,7 +43,7 @@ class Progress:
         """Passes `data`, plain JSON, on; from any thread."""
         if self._emit is None:
             return
-        data = cut_news(data)
+        data = cut_progress(data)
         if threading.get_ident() == self._thread:
             self._emit(data)
             return

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
-__all__ = ("cut_news", "memory_of")
+__all__ = ("cut_progress", "memory_of")
 
-MAX_NEWS_CHARS: Final = 1_000_000
+MAX_PROGRESS_CHARS: Final = 1_000_000
 """Maximum length of one piece of progress, as JSON: as long as a result may be. Longer ones are truncated."""
 
 VALUE_BYTES: Final = 64
@@ -20,20 +20,20 @@ VALUE_BYTES: Final = 64
 _encode: Final = msgspec.json.Encoder().encode
 
 
-def cut_news(data: Any) -> Any:
+def cut_progress(data: Any) -> Any:
     """Returns `data`, plain JSON; if it is too long, its beginning as a string that says so."""
     if isinstance(data, str):
         text = data
     elif isinstance(data, (list, dict)):
         encoded = _encode(data)
-        if len(encoded) <= MAX_NEWS_CHARS:
+        if len(encoded) <= MAX_PROGRESS_CHARS:
             return data
         text = encoded.decode()
     else:
         return data
-    if len(text) <= MAX_NEWS_CHARS:
+    if len(text) <= MAX_PROGRESS_CHARS:
         return data
-    return f"{text[:MAX_NEWS_CHARS]}\n[Truncated: this is the beginning of {len(text):,} characters.]"
+    return f"{text[:MAX_PROGRESS_CHARS]}\n[Truncated: this is the beginning of {len(text):,} characters.]"
 
 
 def memory_of(data: Any) -> int:
