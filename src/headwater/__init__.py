@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from headwater.providers.pricing import Price
     from headwater.providers.request import ProviderTool, Settings
     from headwater.readers.chunks import StreamChunk
+    from headwater.readers.on_event import on_event
     from headwater.readers.partials import Partial, PartialArguments
-    from headwater.readers.process_hook import on_event
     from headwater.readers.run_file import RunFile
     from headwater.readers.stream import AgentStream
     from headwater.runtime.budget import Budget
@@ -86,7 +86,7 @@ _HOMES = {
     "guard": "runtime.guards.guard",
     "messages_from_json": "events.codec",
     "messages_to_json": "events.codec",
-    "on_event": "readers.process_hook",
+    "on_event": "readers.on_event",
     "tool": "tools.declaration",
 }
 _MODULES = ("errors", "events", "telemetry", "testing", "web")
