@@ -75,7 +75,7 @@ class Journaled(Generic[OutputT]):
         if context_from is not None and not callable(context_from):
             raise validation.wrong("context_from", context_from, "Give a function of what the run was started with.")
         if on_waiting is not None:
-            from headwater.durable.told import checked_on_waiting
+            from headwater.durable.notifying import checked_on_waiting
 
             checked_on_waiting(on_waiting)
         if keep is not None:

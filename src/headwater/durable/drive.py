@@ -3,7 +3,7 @@
 Theory of operation. The complete log is read and the run is built from it, by the same code as `agent.resume`. Its
 first event, `run.resumed`, is appended at the end that was read: if another process has appended meanwhile, the store
 refuses it, and this process silently stops driving the run. A run that only waits for people is released after they
-were notified (`told`), and driven again after an answer or at its deadline.
+were notified (`notifying`), and driven again after an answer or at its deadline.
 
 Owns the order of these steps. `runtime` owns what a run does, `journal` what is stored.
 """
@@ -37,7 +37,7 @@ from headwater.runtime.resume import Resumption
 from headwater.runtime.run import Run
 
 if TYPE_CHECKING:
-    from headwater.durable.told import OnWaiting, Telling
+    from headwater.durable.notifying import OnWaiting, Telling
 
 __all__ = ("DEAD_AFTER", "MAX_FRUITLESS", "Drivable", "Place", "drive", "hear", "poster", "said_by", "whole_log")
 
@@ -354,7 +354,7 @@ def poster(log: RunLog, id: str) -> Post:
 def _telling(
     log: RunLog, run: Run, writing: Writing, inbox: Inbox, tell: OnWaiting, letters: Sequence[Letter]
 ) -> Telling:
-    from headwater.durable.told import Telling
+    from headwater.durable.notifying import Telling
 
     def told() -> None:
         if _only_waits(run):

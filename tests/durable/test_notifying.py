@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from headwater import Question
-from headwater.durable.told import OnWaiting, Telling, checked_on_waiting
+from headwater.durable.notifying import OnWaiting, Telling, checked_on_waiting
 from headwater.errors import ConfigurationError, JournalUnavailable
 from headwater.journal.memory import MemoryLog
 from headwater.journal.run_log import LetterKind, Posted, Request, RunLog
@@ -173,7 +173,7 @@ def test_a_webhook_is_called_with_a_key(
     hook: tuple[str, type[_Hook]], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, handler = hook
-    monkeypatch.setattr("headwater.durable.told.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("headwater.durable.notifying.FIRST_PAUSE", 0.001)
 
     async def main() -> None:
         log = await store()
