@@ -595,19 +595,19 @@ async def _instructions(run: AgentRun) -> str | None:
 
 
 def _fail_steps(run: AgentRun) -> NoReturn:
-    from headwater.runtime.gave_up import too_many_steps
+    from headwater.runtime.limit_errors import too_many_steps
 
     raise too_many_steps(run.job, run._problem)
 
 
 def _fail_output(run: AgentRun) -> NoReturn:
-    from headwater.runtime.gave_up import bad_output
+    from headwater.runtime.limit_errors import bad_output
 
     raise bad_output(run.job, run._problem, repaired=bool(run.loop.repairs)) from None
 
 
 def _fail_calls(run: AgentRun) -> NoReturn:
-    from headwater.runtime.gave_up import bad_calls
+    from headwater.runtime.limit_errors import bad_calls
 
     raise bad_calls(run.job)
 

@@ -8,7 +8,7 @@ import pytest
 
 from headwater import Agent
 from headwater.errors import MaxStepsReached, OutputInvalid, ToolCallInvalid
-from headwater.runtime.gave_up import bad_calls, bad_output, too_many_steps
+from headwater.runtime.limit_errors import bad_calls, bad_output, too_many_steps
 from tests.support.streams import always
 
 PROBLEM = "2 problems:\n- name: it is missing\n- size: it is no number."
