@@ -70,7 +70,8 @@ class AttemptStarted(Event, frozen=True, gc=False, tag="attempt.started"):
 class AttemptAccepted(Event, frozen=True, gc=False, tag="attempt.accepted"):
     """The provider starts to answer; `id` and `model` are as it reports them.
 
-    Optional: an adapter writes it where its framework reports them. Of other requests the first output tells as much.
+    Optional: only adapters of other frameworks write it, where these report it. A reader takes the first output, or a
+    measured usage, for the beginning of an answer; `step.finished` has the id and the model.
     """
 
     type: ClassVar[Literal["attempt.accepted"]]

@@ -9,9 +9,10 @@ from typing import Any
 
 import httpx
 import pytest
+from pydantic import BaseModel
 
-from headwater import tool
-from headwater.backends.offline import Call, Say
+from headwater import Agent, tool
+from headwater.backends.offline import Call, Say, ScriptedModel
 from headwater.events.questions import Question
 from headwater.web import Limits, router
 from headwater.web.http.guard import Guard
@@ -179,3 +180,36 @@ def test_a_running_response_cannot_be_continued_and_too_many_are_rejected() -> N
         assert cancelled.json()["status"] == "cancelled"
 
     against(router(paced("a", 1000, 0.02), limits=Limits(runs=1)), test)
+
+
+@pytest.mark.parametrize("mode", ["native", "prompted", "tool"])
+def test_a_typed_answer_is_the_agents_json_without_what_was_sent_back(mode: Any) -> None:
+    class Port(BaseModel):
+        name: str
+        depth: int
+
+    good = {"name": "Brest", "depth": 12}
+
+    def turn(answer: Any) -> list[Any]:
+        return [Call("final_answer", answer)] if mode == "tool" else [json.dumps(answer)]
+
+    def agent() -> Agent[Any, Any]:
+        turns = [turn({**good, "depth": "deep"}), turn(good)]
+        return Agent(name="a", model=ScriptedModel(turns), output_type=Port, output_mode=mode)
+
+    async def chat(server: Served) -> None:
+        answer = (await server.client.post("/v1/chat/completions", json=ASK)).json()
+        assert json.loads(answer["choices"][0]["message"]["content"]) == good
+        refused = await server.client.post(
+            "/v1/chat/completions", json={**ASK, "response_format": {"type": "json_object"}}
+        )
+        assert told(refused) == (400, "invalid_request_error", "bad_request")
+        assert "The agent determines the format of its answer" in refused.text
+
+    async def response(server: Served) -> None:
+        answer = (await server.client.post("/v1/responses", json={"model": "a", "input": "Hi"})).json()
+        (text,) = [part["text"] for item in answer["output"] if item["type"] == "message" for part in item["content"]]
+        assert json.loads(text) == good
+
+    against(router(agent()), chat)
+    against(router(agent()), response)

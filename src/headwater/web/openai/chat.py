@@ -17,7 +17,7 @@ from headwater.web.native.wire import SSE_HELLO, SSE_IDLE, SSE_TYPE
 from headwater.web.openai.failures import failure, model_failure
 from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls
 from headwater.web.wires.endings import is_filtered
-from headwater.web.wires.voice import Said, Voice
+from headwater.web.wires.voice import Said, Voice, sent_back
 from headwater.web.wires.wire import Wire
 
 __all__ = ("DONE", "WAITS", "chat_wire", "completion", "sse_data")
@@ -160,7 +160,8 @@ def usage_of(usage: Usage) -> dict[str, Any]:
 
 def completion(log: Iterable[Event], model: str, *, bare: bool = False) -> dict[str, Any]:
     """Returns an ended run as one chat completion, or as an error if it did not finish."""
-    voice = Voice()
+    log = [*log]
+    voice = Voice(sent_back(log))
     pieces = StreamedCalls() if bare else ClientCalls(voice.tree)
     said: dict[str, list[str]] = {}
     called: dict[str, dict[str, Any]] = {}

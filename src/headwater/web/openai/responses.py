@@ -9,7 +9,7 @@ all items.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -33,7 +33,7 @@ from headwater.web.openai.failures import CANCELLED, failure, model_failure
 from headwater.web.wires.client_calls import CallPiece, ClientCalls, StreamedCalls, arguments_text
 from headwater.web.wires.endings import is_filtered
 from headwater.web.wires.questions import Questions
-from headwater.web.wires.voice import Said, Voice
+from headwater.web.wires.voice import Said, Voice, sent_back
 from headwater.web.wires.wire import Wire
 
 __all__ = ("Part", "Responses", "approval_of", "response_id", "response_of", "responses_wire", "run_id")
@@ -97,9 +97,16 @@ class Responses:
     """A map; see `wire.Map`."""
 
     def __init__(
-        self, model: str, *, after: int = -1, bare: bool = False, part: Part = _WHOLE_RUN, **asked: Any
+        self,
+        model: str,
+        *,
+        after: int = -1,
+        bare: bool = False,
+        part: Part = _WHOLE_RUN,
+        sent_back: Collection[tuple[str, int]] = (),
+        **asked: Any,
     ) -> None:
-        self._voice = Voice()
+        self._voice = Voice(sent_back)
         self._calls = StreamedCalls() if bare else ClientCalls(self._voice.tree)
         self._bare = bare
         self._model = model
@@ -493,7 +500,8 @@ def response_of(
     log: Iterable[Event], model: str, *, bare: bool = False, part: Part = _WHOLE_RUN, **asked: Any
 ) -> dict[str, Any] | None:
     """Returns the run so far as one response; None before its first event. The status shows a cancelled run."""
-    made = Responses(model, bare=bare, part=part, **asked)
+    log = [*log]
+    made = Responses(model, bare=bare, part=part, sent_back=sent_back(log), **asked)
     last: dict[str, Any] | None = None
     end: Event | None = None
     for event in log:

@@ -8,7 +8,7 @@ text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from headwater.events import (
@@ -16,12 +16,14 @@ from headwater.events import (
     ChildStarted,
     Event,
     Handoff,
+    MessageAdded,
     ReasoningDelta,
     ReasoningStarted,
     RunCancelled,
     RunFailed,
     RunFinished,
     RunStarted,
+    StepFinished,
     TextDelta,
     TextStarted,
     WorkflowShape,
@@ -31,7 +33,7 @@ from headwater.events.fold import Fold
 from headwater.events.tree import Tree
 from headwater.readers.hold import Hold
 
-__all__ = ("Said", "Voice")
+__all__ = ("Said", "Voice", "sent_back")
 
 Kind = Literal["text", "refusal", "reasoning"]
 
@@ -46,11 +48,26 @@ class Said(NamedTuple):
 
 
 class Voice:
-    """Call it with every event of a log; it returns the pieces that can be sent now."""
+    """Call it with every event of a log; it returns the pieces that can be sent now.
 
-    __slots__ = ("_folds", "_heard", "_hold", "_leads", "_reasoned", "_reasoning", "_refusals", "spoke", "tree")
+    `sent_back` are steps whose text is left out, see the function of that name: only a whole log tells them.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = (
+        "_folds",
+        "_heard",
+        "_hold",
+        "_leads",
+        "_reasoned",
+        "_reasoning",
+        "_refusals",
+        "_sent_back",
+        "spoke",
+        "tree",
+    )
+
+    def __init__(self, sent_back: Collection[tuple[str, int]] = ()) -> None:
+        self._sent_back = sent_back
         self.tree: Tree = Tree()
         self.spoke: bool = False
         """Whether any part of the answer was sent."""
@@ -69,7 +86,7 @@ class Voice:
         if event.__class__ is TextDelta:
             if self._folds:
                 self._fold(event)
-            if not self._hears(event.run):
+            if not self._hears(event.run) or (self._sent_back and (event.run, event.step) in self._sent_back):
                 return ()
             said: Sequence[Said] = self._held(event, (self._text(event),))
             return said
@@ -102,7 +119,7 @@ class Voice:
         if self._refusals and (event.run, event.step, event.part) in self._refusals:
             return Said("refusal", event.text)
         lead = self._leads.pop(event.run, "") if self._leads else ""
-        return Said("text", lead + event.text)
+        return Said("text", lead + event.text if self.spoke else event.text)
 
     def _hears(self, run: str) -> bool:
         """Whether the run's text is part of the answer."""
@@ -146,6 +163,18 @@ class Voice:
     def _reasoning_started(self, event: ReasoningStarted) -> None:
         self._reasoning[event.run] = _APART if event.run in self._reasoned else ""
         self._reasoned.add(event.run)
+
+
+def sent_back(log: Iterable[Event]) -> set[tuple[str, int]]:
+    """The steps, each with its run, whose answer did not fit its type: the model was asked for another one."""
+    found: set[tuple[str, int]] = set()
+    last: dict[str, int] = {}
+    for event in log:
+        if isinstance(event, StepFinished):
+            last[event.run] = event.step
+        elif isinstance(event, MessageAdded) and event.cause == "repair" and event.run in last:
+            found.add((event.run, last[event.run]))
+    return found
 
 
 def _one_at_a_time(shape: WorkflowShape | None) -> bool:
