@@ -56,7 +56,7 @@ def _own_figure(usage: Usage, model: str, url: str, flavors: tuple[str, ...], at
 def test_every_recording_costs_what_genai_prices_says(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = recordings(_RECORDED_AS.get(api, api))
     if not found:
-        pytest.skip("no recordings")
+        pytest.skip(f"no recordings of {api}: set HEADWATER_SHARED")
     module: Any = importlib.import_module(API_MODULES[api])
     at = datetime(2026, 11, 30, tzinfo=UTC)
 
