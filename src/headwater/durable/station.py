@@ -48,7 +48,7 @@ class Station:
         submit: Callable[[RunInfo], None],
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
-        self.about = about
+        self.about: Worker = about
         self.former: list[str] = []
         """The workers that it was, until the journal has forgotten them."""
         self.members = members
