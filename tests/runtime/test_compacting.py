@@ -27,7 +27,7 @@ from headwater.providers.request import Request
 from headwater.runtime.compaction import HEADING, PROMPT
 from headwater.runtime.view import ViewInfo
 from headwater.testing import check_log
-from tests.support.effort import tries
+from tests.support.effort import one_in
 from tests.support.virtual import run_virtual
 
 TASK = "Read ten pages."
@@ -336,7 +336,7 @@ def test_it_goes_on_from_every_event(kind: str) -> None:
     whole: list[Event] = []
     response, _ = run_virtual(fresh()[1].arun(TASK, on_event=whole.append))
     assert added(whole)
-    for stop in range(1, len(whole), tries(3, 1)):
+    for stop in range(1, len(whole), one_in(3, 1)):
         model, one = fresh()
         rest: list[Event] = []
         ended, _ = run_virtual(one.resume(whole[:stop], on_event=rest.append).result())

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 
-__all__ = ("LONG", "WHOLE", "tries")
+__all__ = ("LONG", "WHOLE", "one_in", "tries")
 
 SHARE = float(os.environ.get("HEADWATER_LONG") or 0)
 LONG = SHARE > 0
@@ -22,3 +22,8 @@ WHOLE = SHARE >= 1
 def tries(usual: int, long: int) -> int:
     """Returns `usual`, or the requested share of `long` if that is more."""
     return max(usual, round(long * SHARE))
+
+
+def one_in(usual: int, long: int) -> int:
+    """Of how many one is tried: `usual`, or `long` with HEADWATER_LONG=1. A share tries that share of as many."""
+    return min(usual, round(long / SHARE)) if LONG else usual

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.effort import tries
+from tests.support.effort import one_in
 from tests.system.durable.deaths import check, events_of, whole
 from tests.system.resume.scenarios import SCENARIOS
 
-EVERY = tries(19, 2)
+EVERY = one_in(37, 2)
 """A process dies at each so-many-th event."""
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.effort import tries
+from tests.support.effort import one_in, tries
 from tests.system.durable.deaths import events_of, whole
 from tests.system.durable.grounds import GROUNDS
 from tests.system.durable.kills import TWELVE, Store, cases, check
@@ -20,7 +20,7 @@ EACH: list[Any] = [
 ]
 
 
-EVERY = tries(30, 7)
+EVERY = one_in(30, 7)
 """A process is killed at each so-many-th event."""
 
 

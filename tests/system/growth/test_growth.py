@@ -25,9 +25,11 @@ from headwater.runtime.played import Played
 from headwater.terminal.line_printer import LinePrinter
 from headwater.terminal.section_printer import SectionPrinter
 from headwater.testing import Call, Say, ScriptedModel
-from tests.support.effort import tries
+from tests.support.effort import one_in
 from tests.system.growth.work import Growth
 from tests.testing.wires.writing import body_of, written
+
+pytestmark = pytest.mark.usefixtures("small_heap")  # it collects garbage again and again
 
 LINEAR: Final = 2.5
 """The factor up to which a growth is called linear: 2, with room for what is sorted or rounded up."""
@@ -218,7 +220,7 @@ def _tried(every: int) -> list[Any]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("shape", "face"), _tried(tries(3, 1)))
+@pytest.mark.parametrize(("shape", "face"), _tried(one_in(3, 1)))
 def test_a_reader_of_its_log(shape: str, face: str) -> None:
     _, size = SHAPES[shape]
     growth = Growth(lambda count: FACES[face](log_of_shape(shape, count)), size)

@@ -13,7 +13,7 @@ from headwater.events import Event, TextDelta
 from headwater.testing import sample_logs
 from headwater.web.page.saved import saved_page
 from tests.support.chromium import Browser, Page
-from tests.support.effort import tries
+from tests.support.effort import one_in
 from tests.system.page.scene import harbour_plan
 
 HOSTILE = [
@@ -36,7 +36,7 @@ def opened(chromium: Browser, folder: Path, log: Sequence[Event], *, width: int 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", sorted(sample_logs())[:: tries(7, 1)])
+@pytest.mark.parametrize("name", sorted(sample_logs())[:: one_in(7, 1)])
 def test_every_kind_of_log_opens_and_can_be_stepped_through(name: str, chromium: Browser, tmp_path: Path) -> None:
     log = sample_logs()[name]
     page = opened(chromium, tmp_path, log)

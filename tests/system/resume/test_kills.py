@@ -14,10 +14,10 @@ from tests.system.resume.processes import Processes
 from tests.system.resume.scenarios import SCENARIOS
 
 STOPS: Final[dict[Way, int]] = {
-    "killed": tries(4, 10_000),
-    "killed twice": tries(3, 120),
-    "parked": tries(3, 10_000),
-    "parked at once": tries(3, 10_000),
+    "killed": tries(2, 10_000),
+    "killed twice": tries(1, 120),
+    "parked": tries(1, 10_000),
+    "parked at once": tries(1, 10_000),
     "kill -9": tries(1, 8),
 }
 """How many stops of each scenario, in each way."""
@@ -39,4 +39,4 @@ def test_whatever_stops_it_a_resumed_run_ends_the_same(name: str, processes: Pro
         stops = [*cases(whole, way)]
         for case in random.Random(name).sample(stops, k=min(STOPS[way], len(stops))):
             tried += check(name, case, whole, processes)
-    assert tried > 10
+    assert tried > 3

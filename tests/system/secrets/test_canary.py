@@ -18,7 +18,7 @@ from headwater import Agent, Model, Timeouts, testing
 from headwater.errors import HeadwaterError
 from headwater.events import AttemptStarted
 from headwater.providers.catalog import PROVIDERS
-from tests.support.effort import tries
+from tests.support.effort import one_in
 from tests.system.error_messages.server import Server, said
 from tests.system.secrets.canary import BODY, CANARY, Seen
 from tests.system.secrets.places import PLACES, VARIABLES, Place
@@ -221,7 +221,7 @@ def _tried(every: int) -> list[Any]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("place", "behave"), _tried(tries(3, 1)))
+@pytest.mark.parametrize(("place", "behave"), _tried(one_in(6, 1)))
 def test_a_key_shows_nowhere(
     place: Place, behave: Behavior, server: Server, seen: Seen, monkeypatch: pytest.MonkeyPatch
 ) -> None:

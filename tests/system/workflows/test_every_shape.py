@@ -11,7 +11,7 @@ import pytest
 
 from headwater import AgentStream, Response, Results
 from headwater.events import Event, TextDelta
-from tests.support.effort import tries
+from tests.support.effort import one_in
 from tests.support.members import SHAPES, Shape, checked, log_of, members_of, said
 from tests.support.virtual import run_virtual
 
@@ -133,7 +133,7 @@ LEAVES: list[Leave] = [by_break, by_cancel, by_raising, by_the_readers_task, by_
 @pytest.mark.parametrize("leave", LEAVES, ids=lambda leave: leave.__name__)
 def test_it_can_be_left_at_every_event(shape: Shape, leave: Leave) -> None:
     """Usually at every third event, others for each way of leaving, and at the last one."""
-    every = tries(3, 1)
+    every = one_in(3, 1)
 
     async def main() -> None:
         whole = await log_of(shape().run_stream("Go."))

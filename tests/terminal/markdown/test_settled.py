@@ -12,7 +12,7 @@ from headwater.terminal.markdown.layout import document_rows
 from headwater.terminal.markdown.settled import settled_rows
 from headwater.terminal.said import Drawn, Markdown
 from headwater.terminal.spans import Row, painted, plain
-from tests.support.effort import tries
+from tests.support.effort import one_in, tries
 from tests.support.markdown import NO_ANSWERS, NO_EXAMPLES, answers, commonmark, cut
 
 WIDTH = 40
@@ -90,7 +90,7 @@ def test_scrolled_rows_are_those_of_the_complete_text(words: list[str], seed: in
 def test_so_they_are_of_what_models_have_answered() -> None:
     texts = [text for text in answers() if len(text) < 4_000]
     assert len(texts) > 200
-    for number, text in list(enumerate(texts))[:: tries(4, 1)]:
+    for number, text in list(enumerate(texts))[:: one_in(4, 1)]:
         assert streamed(cut(text, number, 60)) == whole(text), text
 
 
