@@ -86,7 +86,7 @@ def pytest_unconfigure() -> None:
 
 @pytest.fixture
 def small_heap() -> None:
-    """For a test that collects garbage repeatedly: also excludes what earlier tests left."""
+    """For tests that collect garbage, or for a test that does repeatedly: also excludes what earlier tests left."""
     gc.collect()
     gc.freeze()
 

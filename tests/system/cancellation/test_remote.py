@@ -34,7 +34,7 @@ def server() -> Iterator[Served]:
 
 
 @pytest.fixture
-def census(server: Served) -> Iterator[Census]:
+def census(server: Served, small_heap: None) -> Iterator[Census]:
     """Nothing may be left of what the test did."""
     census = Census(server.port)
     yield census

@@ -18,6 +18,8 @@ import pytest
 from headwater import Agent, ConcurrentWorkflow, Edge, GraphWorkflow, SequentialWorkflow
 from headwater.testing import Call, ProviderSimulator, ScriptedModel
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # it collects garbage again and again
+
 RUNS = 3
 SAID = "The river rises in the hills."
 

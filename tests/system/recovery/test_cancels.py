@@ -6,7 +6,10 @@ import pytest
 
 from tests.system.recovery.cancels import SHAPES, WAYS, cut_runs
 
-pytestmark = pytest.mark.xdist_group("measured")  # they measure time or memory: not two at once
+pytestmark = [
+    pytest.mark.xdist_group("measured"),  # they measure time or memory: not two at once
+    pytest.mark.usefixtures("small_heap"),  # it collects garbage again and again
+]
 
 
 @pytest.mark.timeout(240)

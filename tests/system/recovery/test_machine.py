@@ -11,6 +11,8 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.support.effort import tries
 from tests.system.recovery.machine import RunMachine
 
+pytestmark = pytest.mark.usefixtures("small_heap")  # it collects garbage again and again
+
 EXAMPLES = int(os.environ.get("HEADWATER_RECOVERY_EXAMPLES", "0"))
 
 
