@@ -71,7 +71,8 @@ class AttemptAccepted(Event, frozen=True, gc=False, tag="attempt.accepted"):
     """The provider starts to answer; `id` and `model` are as it reports them.
 
     Optional: only adapters of other frameworks write it, where these report it. A reader takes the first output, or a
-    measured usage, for the beginning of an answer; `step.finished` has the id and the model.
+    measured usage, for the beginning of an answer. The message of `step.finished` has the model; the id that a
+    provider gives an answer is in no other event.
     """
 
     type: ClassVar[Literal["attempt.accepted"]]
