@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.effort import one_in
 from tests.support.recordings import Recording, cases, failures, recordings
 from tests.system.faults.sweep import APIS, decoding, errors, over_a_socket, stalling
 
@@ -21,12 +22,13 @@ def _below(size: int) -> list[Any]:
 
 
 STREAMS = [case for folder in APIS for case in _of(folder)]
-SHORT = _below(8_000)  # three quarters of them, and a fifth of the bytes; the sweep takes the long ones too
-SMALL = _below(700)
+SHORT = _below(8_000)[:: one_in(3, 1)]  # a quarter of them, and a fifteenth of the bytes; the sweep takes all of them
+SMALL = _below(700)[:: one_in(3, 1)]
 FEW = [case for folder in APIS for case in _of(folder)[::9]]
 FAILED = [case for folder in APIS for case in cases(folder, failures)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("api", "recording"), SHORT)
 def test_a_decoder_stays_correct_on_cut_split_or_flipped_bodies(api: str, recording: Recording) -> None:
     rows = decoding(api, recording, cuts=3, flips=3)
@@ -34,6 +36,7 @@ def test_a_decoder_stays_correct_on_cut_split_or_flipped_bodies(api: str, record
     assert rows[1].complete + rows[1].incomplete + rows[1].failed == rows[1].tried > 0
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("api", "recording"), SMALL)
 def test_cut_at_every_byte(api: str, recording: Recording) -> None:
     rows = decoding(api, recording, cuts=None, flips=0)
