@@ -83,6 +83,18 @@ def test_a_run_step_by_step(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "failed: IncompleteStream" in said(capsys, "show", "failed.jsonl")
 
 
+def test_a_tool_that_was_started_again_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its process had died in the middle of it."""
+    assert "was started" not in said(capsys, "show", "other.jsonl")
+    lines = (folder / "other.jsonl").read_text().splitlines(keepends=True)
+    cut = 1 + next(at for at, line in enumerate(lines) if '"tool.started"' in line)
+    (folder / "cut.jsonl").write_text("".join(lines[:cut]))
+    agent: Agent = Agent(name="guide", model=ScriptedModel(["It is gray."]), tools=[look])
+    RunFile("cut.jsonl").resume(agent).result_sync()
+    shown = said(capsys, "show", "cut.jsonl")
+    assert "\n  look was started 2 times: its process ended in the middle of it\n  → look: saw sky\n" in shown
+
+
 def test_a_waiting_run_says_for_what(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

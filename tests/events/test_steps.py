@@ -37,6 +37,21 @@ def test_each_step_is_summarized() -> None:
     assert one.usage.output_tokens
 
 
+def test_a_tool_that_was_started_again_is_counted() -> None:
+    """Its process died twice in the middle of it."""
+    events = log([Call("look", {"what": "sea"})], "Done.")
+    for _ in range(2):
+        started = max(at for at, event in enumerate(events) if event.type == "tool.started")
+        agent: Agent[Any, str] = Agent(model=ScriptedModel(["Done."]), tools=[look], keep_log=True)
+        stream = agent.resume(events[: started + 1], on_changed="warn")
+        stream.result_sync()
+        events = stream.log
+    one, two = steps_of(events)
+    assert [*one.tries.values()] == [("look", 3)]
+    assert one.results == [("look", "saw sea", False)]
+    assert two.tries == {}
+
+
 def test_equal_logs_have_no_differences() -> None:
     turns = [["Look. ", Call("look", {"what": "sea"})], "Done."]
     assert differences(log(*turns), log(*turns)) == []

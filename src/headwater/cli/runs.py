@@ -290,6 +290,8 @@ def _step_lines(step: StepSummary, whole: bool) -> Iterator[str]:
         yield from (f"  {line}" for line in _clip(step.text, whole).split("\n"))
     for name, arguments in step.calls:
         yield f"  {name}({_one_line(_written(arguments), WIDTH)})"
+    for name, times in step.tries.values():
+        yield f"  {name} was started {times} times: its process ended in the middle of it"
     for name, result, failed in step.results:
         mark = "!" if failed else "→"
         yield from (f"  {mark} {name}: {line}" for line in _clip(result, whole).split("\n"))

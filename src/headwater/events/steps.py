@@ -20,6 +20,7 @@ from headwater.events.types import (
     StepFinished,
     StepStarted,
     ToolFinished,
+    ToolStarted,
 )
 
 __all__ = ("Difference", "StepSummary", "differences", "steps_of")
@@ -36,6 +37,9 @@ class StepSummary(msgspec.Struct, kw_only=True):
     """Name and arguments of each complete call."""
     results: list[tuple[str, str, bool]] = []
     """For each tool that ended: its name, its result, and whether that is an error."""
+    tries: dict[str, tuple[str, int]] = {}
+    """For each call, by its key, whose tool was started again, because a process died meanwhile: its name, and how
+    often it was started."""
     refused: int = 0
     """How many calls were denied by people."""
     finish_reason: str | None = None
@@ -66,6 +70,8 @@ def steps_of(events: Iterable[Event]) -> list[StepSummary]:
                 step.text = event.message.text if event.message is not None else ""
                 step.finish_reason, step.usage = event.finish_reason, event.usage
                 step.duration = max(0.0, event.time - begun[event.run, event.step])
+            case ToolStarted() if event.try_ > 1:
+                found[event.run, event.step].tries[event.call] = event.name, event.try_
             case ToolFinished():
                 result = (event.name, _text(event.result), event.error is not None)
                 found[event.run, event.step].results.append(result)
