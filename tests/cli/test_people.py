@@ -13,12 +13,14 @@ import pytest
 
 from headwater import Agent, RunFile, SequentialWorkflow, tool
 from headwater.backends.offline import Call, ScriptedModel
+from headwater.cli import main
 from headwater.cli import people as module
 from headwater.cli.options import add_agent_options, add_schema_option
 from headwater.cli.people import (
     asker_for,
     has_approver,
     nobody_here,
+    parked_beginning,
     parked_runs,
     parked_under,
     tell_of_parked,
@@ -100,6 +102,23 @@ def test_a_run_is_saved_and_the_command_to_resume_is_printed(folder: Path, capsy
     assert parked_under(needed.log[0].run) == file
     assert parked_under("run_other") is None
     assert parked_runs() == [file]
+
+
+def test_the_beginning_of_an_id_names_a_parked_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    needed = parked()
+    tell_of_parked(needed, asked(), None)
+    (file,) = folder.glob("*.jsonl.gz")
+    run = needed.log[0].run
+    assert parked_under(run[:-2]) is None
+    assert parked_beginning(run[:-2]) == file
+    assert parked_beginning("run_other") is None
+    assert parked_beginning("r") is None
+    assert main(["runs", "show", run[:-2]]) == 0
+    assert f" · {run} · waits" in capsys.readouterr().out
+    (folder / f"{run}0.jsonl.gz").write_bytes(file.read_bytes())
+    assert main(["runs", "show", run[:-2]]) == 2
+    assert "Several runs begin with" in capsys.readouterr().err
+    assert main(["runs", "show", run]) == 0  # one whose whole id it is comes before those that begin with it
 
 
 def test_a_run_that_is_in_a_file_is_not_saved_again(

@@ -240,6 +240,31 @@ def test_runs_are_deleted_when_they_have_ended(url: str, capsys: pytest.CaptureF
         assert "no run" in said(capsys, "runs", "show", run, code=2)
 
 
+def test_a_run_is_named_by_the_beginning_of_its_id(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended, waits, other = begun(url, talker, "2"), begun(url, cashier, "pay"), begun(url, cashier, "pay")
+    for run in (ended, waits):
+        assert f" · {run} · " in said(capsys, "runs", "show", run[:-2])
+    for command in (("runs", "follow"), ("attach",)):
+        assert said(capsys, *command, ended[:-2]) == "word0 word1 \n"
+    assert main(["runs", "export", ended[:-2], "--out", str(tmp_path / "a.jsonl")]) == 0
+    assert f"the log of {ended}." in capsys.readouterr().err
+    assert f"headwater runs approve {waits} {waits}/" in said(
+        capsys, "runs", "resume", waits[:-2], "--agent", CASHIER, code=3
+    )
+    assert main(["runs", "approve", waits[:-2]]) == 0
+    assert f" of {waits}." in capsys.readouterr().err
+    assert main(["runs", "cancel", other[:-2]]) == 0
+    assert capsys.readouterr().err.endswith(f"cancelled {other}.\n")
+    several = said(capsys, "runs", "show", "run_", code=2)
+    assert "Several runs begin with run_: run_" in several
+    assert several.endswith("Write more of the id.\n")
+    assert "no run 'run_%'" in said(capsys, "runs", "show", "run_%", code=2)
+    assert main(["runs", "delete", ended[:-2]]) == 0
+    assert f"deleted {ended}." in capsys.readouterr().err
+
+
 def test_places_are_files_although_a_journal_is_named(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from headwater.errors import UsageError
+from headwater.errors import UnknownRun, UsageError
 
 if TYPE_CHECKING:
     from headwater.journal.run_log import RunLog
 
-__all__ = ("VARIABLE", "add_engine", "add_journal", "ask_journal", "cancel_stored", "journal_of", "named_journal")
+__all__ = (
+    "VARIABLE",
+    "add_engine",
+    "add_journal",
+    "ask_journal",
+    "cancel_stored",
+    "journal_of",
+    "named_journal",
+    "several",
+    "stored_id",
+)
 
 T = TypeVar("T")
 
 VARIABLE = "HEADWATER_JOURNAL"
+
+SHOWN: Final = 5
+"""How many ids are shown where several begin with what was given."""
 
 
 def add_journal(parser: argparse.ArgumentParser) -> None:
@@ -74,6 +87,38 @@ def ask_journal(url: str, job: Callable[[RunLog], Awaitable[T]]) -> T:
     return asyncio.run(main())
 
 
-def cancel_stored(url: str, run: str) -> None:
-    """Cancels the run of the journal, wherever it is driven. Raises UnknownRun, RunEnded."""
-    ask_journal(url, lambda log: log.post(run, "cancel", f"{run}/cancel", b"null"))
+async def stored_id(log: RunLog, given: str) -> str:
+    """Returns the id of the run that was meant: of that one, or of the only one whose id begins so.
+
+    Raises UnknownRun, and UsageError if several do.
+    """
+    try:
+        return (await log.info(given)).run
+    except UnknownRun:
+        found = [info.run for info in await log.runs(begins=given, limit=SHOWN + 1)] if given else []
+        if not found:
+            raise
+    if len(found) > 1:
+        raise several(given, found)
+    return found[0]
+
+
+def several(given: str, found: Sequence[str]) -> UsageError:
+    """Returns the error for the beginning of several runs' ids."""
+    more = " and others" if len(found) > SHOWN else ""
+    shown = ", ".join(found[:SHOWN])
+    return UsageError(f"Several runs begin with {given}: {shown}{more}.", hint="Write more of the id.")
+
+
+def cancel_stored(url: str, run: str) -> str:
+    """Cancels the run of the journal, wherever it is driven. Returns its id.
+
+    Raises UnknownRun, RunEnded, and UsageError.
+    """
+
+    async def cancel(log: RunLog) -> str:
+        meant = await stored_id(log, run)
+        await log.post(meant, "cancel", f"{meant}/cancel", b"null")
+        return meant
+
+    return ask_journal(url, cancel)

@@ -27,6 +27,7 @@ __all__ = (
     "asker_for",
     "has_approver",
     "nobody_here",
+    "parked_beginning",
     "parked_runs",
     "parked_under",
     "tell_of_parked",
@@ -124,6 +125,18 @@ def parked_runs() -> list[Path]:
 def parked_under(name: str) -> Path | None:
     """Returns the file of the parked run with this id."""
     return next((path for path in parked_runs() if path.name == f"{name}.jsonl.gz"), None)
+
+
+def parked_beginning(name: str) -> Path | None:
+    """Returns the file of the only parked run whose id begins so. Raises UsageError if several do."""
+    from headwater.cli.named_journal import several
+
+    if not name.startswith("run_"):  # a file that does not exist
+        return None
+    found = [path for path in parked_runs() if path.name.startswith(name)]
+    if len(found) > 1:
+        raise several(name, [path.name.partition(".")[0] for path in found])
+    return found[0] if found else None
 
 
 def _kept(parked: Parked, saved: str | None) -> str | None:

@@ -134,7 +134,7 @@ def _open(asked: argparse.Namespace, path: str) -> RunFile:
 
 def _found(asked: argparse.Namespace, path: str) -> tuple[RunFile, RunInfo | None]:
     """The same, and what the journal knows of its run."""
-    from headwater.cli.people import parked_under
+    from headwater.cli.people import parked_beginning, parked_under
     from headwater.cli.stored_runs import open_stored
     from headwater.errors import UsageError
     from headwater.readers.run_file import RunFile
@@ -146,6 +146,8 @@ def _found(asked: argparse.Namespace, path: str) -> tuple[RunFile, RunInfo | Non
             return RunFile(parked), None
         if (stored := open_stored(asked, path)) is not None:
             return stored[1], stored[0]
+        if (parked := parked_beginning(path)) is not None:  # the journal's runs come first, if one is named
+            return RunFile(parked), None
         hint = (
             "Name a file of a saved run, or the id of a parked one (headwater runs list --parked),"
             " or with --journal URL the id of a run of that journal."

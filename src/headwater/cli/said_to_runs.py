@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from headwater.cli.named_journal import add_journal, ask_journal, cancel_stored, journal_of
+from headwater.cli.named_journal import add_journal, ask_journal, cancel_stored, journal_of, named_journal, stored_id
 
 if TYPE_CHECKING:
     from headwater.journal.run_log import RunLog
@@ -60,6 +60,7 @@ def answer_run(asked: argparse.Namespace) -> int:
         given = Answer(allowed=asked.action == "approve", note=asked.note, by=by)
 
     async def say(log: RunLog) -> str:
+        asked.run = await stored_id(log, asked.run)
         info = await log.info(asked.run)
         if info.over:
             raise RunEnded(f"The run {asked.run} is {info.state}.", hint="Nothing waits for an answer.")
@@ -78,10 +79,11 @@ def answer_run(asked: argparse.Namespace) -> int:
 
 def _refuse_file(asked: argparse.Namespace) -> None:
     """Raises UsageError for a run in a file: nothing waits for the answer, so it comes with `resume`."""
-    from headwater.cli.people import parked_under
+    from headwater.cli.people import parked_beginning, parked_under
     from headwater.errors import UsageError
 
-    if Path(asked.run).is_file() or parked_under(asked.run) is not None:
+    in_file = Path(asked.run).is_file() or parked_under(asked.run) is not None
+    if in_file or (named_journal(asked) is None and parked_beginning(asked.run) is not None):
         if asked.action == "answer":
             how = f"--answer {shlex.quote(asked.value)}"
         else:
@@ -105,6 +107,5 @@ def cancel_run(asked: argparse.Namespace) -> int:
     """Cancels the run. Raises UnknownRun, RunEnded."""
     from headwater.cli.output import tell
 
-    cancel_stored(journal_of(asked), asked.run)
-    tell(f"cancelled {asked.run}.")
+    tell(f"cancelled {cancel_stored(journal_of(asked), asked.run)}.")
     return 0

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Final
 
-from headwater.cli.named_journal import add_journal, ask_journal, cancel_stored, journal_of, named_journal
+from headwater.cli.named_journal import add_journal, ask_journal, cancel_stored, journal_of, named_journal, stored_id
 from headwater.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def execute(asked: argparse.Namespace) -> int:
 async def _read(log: RunLog, run: str) -> tuple[RunInfo, list[Event]]:
     from headwater.durable.drive import whole_log
 
+    run = await stored_id(log, run)
     return await log.info(run), await whole_log(log, run)
 
 
@@ -68,8 +69,8 @@ def open_stored(asked: argparse.Namespace, run: str) -> tuple[RunInfo, RunFile] 
         return None
     info, events = ask_journal(url, lambda log: _read(log, run))
     if not events:
-        hint = f"Wait for it: headwater runs follow {run}. A process must know the agent {info.request.agent!r}."
-        raise UsageError(f"The run {run} has not begun: it is {info.state}.", hint=hint)
+        hint = f"Wait for it: headwater runs follow {info.run}. A process must know the agent {info.request.agent!r}."
+        raise UsageError(f"The run {info.run} has not begun: it is {info.state}.", hint=hint)
     return info, RunFile.of_log(events)
 
 
@@ -102,7 +103,7 @@ def follow(asked: argparse.Namespace, name: str) -> int:
     from headwater.durable.run_ref import attached
 
     url = journal_of(asked)
-    ask_journal(url, lambda log: log.info(name))  # an unknown one is reported before anything is shown
+    name = ask_journal(url, lambda log: stored_id(log, name))  # an unknown one is reported before anything is shown
     out = Outlet()
     watching: Any = JSONLines(out) if asked.json else Following(out, **look_of(asked))
     asker = TerminalAsker() if can_ask() else None
@@ -274,6 +275,7 @@ def _export(asked: argparse.Namespace) -> int:
     async def read(log: RunLog) -> bytes:
         from headwater.journal.export import export
 
+        asked.run = await stored_id(log, asked.run)
         return b"".join([piece async for piece in export(log, asked.run)])
 
     data = ask_journal(journal_of(asked), read)
@@ -306,6 +308,7 @@ def _delete(asked: argparse.Namespace) -> int:
     from headwater.cli.output import tell
 
     async def delete(log: RunLog) -> None:
+        asked.runs = [*dict.fromkeys([await stored_id(log, run) for run in asked.runs])]
         infos = [await log.info(run) for run in asked.runs]
         if (open_ := [info for info in infos if not info.over]) and not asked.force:
             raise UsageError(

@@ -93,6 +93,7 @@ class DatabaseLog(RunLog):
         thread: str | None = None,
         owner: str | None = None,
         labels: Mapping[str, str] | None = None,
+        begins: str = "",
         before: str | None = None,
         limit: int = 100,
     ) -> list[RunInfo]:
@@ -101,9 +102,10 @@ class DatabaseLog(RunLog):
         wanted = {name: value for name, value in equal.items() if value is not None}
         if before is not None:
             check_known(before)
-        if not all(map(is_name, (*wanted.values(), *(one for one in (labels or {}).values() if one), *(labels or {})))):
+        texts = (*wanted.values(), *(one for one in (labels or {}).values() if one), *(labels or {}))
+        if not all(map(is_name, (*texts, begins) if begins else texts)):
             return []
-        return await self._runs(tuple(states), wanted, dict(labels or {}), before, limit)
+        return await self._runs(tuple(states), wanted, dict(labels or {}), begins, before, limit)
 
     async def post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
         """See RunLog."""
@@ -165,7 +167,13 @@ class DatabaseLog(RunLog):
         raise NotImplementedError
 
     async def _runs(
-        self, states: tuple[State, ...], equal: dict[str, Any], labels: dict[str, str], before: str | None, limit: int
+        self,
+        states: tuple[State, ...],
+        equal: dict[str, Any],
+        labels: dict[str, str],
+        begins: str,
+        before: str | None,
+        limit: int,
     ) -> list[RunInfo]:
         raise NotImplementedError
 

@@ -217,6 +217,7 @@ class MemoryLog(RunLog):
         thread: str | None = None,
         owner: str | None = None,
         labels: Mapping[str, str] | None = None,
+        begins: str = "",
         before: str | None = None,
         limit: int = 100,
     ) -> list[RunInfo]:
@@ -230,6 +231,7 @@ class MemoryLog(RunLog):
                 request = run.request
                 if (
                     (not wanted or run.state in wanted)
+                    and run.id.startswith(begins)
                     and agent in (None, request.agent)
                     and thread in (None, request.thread)
                     and owner in (None, run.owner)

@@ -393,10 +393,13 @@ class RunLog(Protocol):
         thread: str | None = None,
         owner: str | None = None,
         labels: Mapping[str, str] | None = None,
+        begins: str = "",
         before: str | None = None,
         limit: int = 100,
     ) -> list[RunInfo]:
-        """Returns the runs that match all filters, newest first; `before` is the last run of the previous page."""
+        """Returns the runs that match all filters, newest first. Their ids begin with `begins`; `before` is the last
+        run of the previous page.
+        """
         ...
 
     async def history(self, run: str) -> list[bytes]:

@@ -226,6 +226,7 @@ async def runs(
     states: tuple[State, ...],
     equal: Mapping[str, str],
     labels: Mapping[str, str],
+    begins: str,
     before: str | None,
     limit: int,
 ) -> list[RunInfo]:
@@ -240,6 +241,9 @@ async def runs(
     if labels:
         conditions.append("r.labels @> %s")
         values.append(Jsonb(dict(labels)))
+    if begins:
+        conditions.append("starts_with(r.root, %s)")
+        values.append(begins)
     if before is not None:
         row = await (await db.execute("select no from headwater.runs where root = %s", (before,))).fetchone()
         if row is None:

@@ -192,9 +192,15 @@ class PostgresLog(DatabaseLog):
         return await self._appends.do(lambda db: writing.append_many(db, rows))
 
     async def _runs(
-        self, states: tuple[State, ...], equal: dict[str, Any], labels: dict[str, str], before: str | None, limit: int
+        self,
+        states: tuple[State, ...],
+        equal: dict[str, Any],
+        labels: dict[str, str],
+        begins: str,
+        before: str | None,
+        limit: int,
     ) -> list[RunInfo]:
-        return await self._calls.do(lambda db: reading.runs(db, states, equal, labels, before, limit))
+        return await self._calls.do(lambda db: reading.runs(db, states, equal, labels, begins, before, limit))
 
     async def _post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
         return await self._calls.do(lambda db: writing.post(db, run, kind, key, body))

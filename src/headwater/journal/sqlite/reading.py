@@ -182,6 +182,7 @@ def runs(
     states: tuple[State, ...],
     equal: Mapping[str, str],
     labels: Mapping[str, str],
+    begins: str,
     before: str | None,
     limit: int,
 ) -> list[RunInfo]:
@@ -196,6 +197,9 @@ def runs(
     for name, value in labels.items():
         conditions.append("exists (select 1 from json_each(labels) l where l.key = ? and l.value = ?)")
         values.extend((name, value))
+    if begins:
+        conditions.append("root >= ? and substr(root, 1, ?) = ?")  # the first part is for the index
+        values.extend((begins, len(begins), begins))
     if before is not None:
         conditions.append("no < ?")
         values.append(number(db, before))

@@ -250,9 +250,15 @@ class SqliteLog(DatabaseLog):
         return await self._writer.do(lambda db: writing.append_many(db, rows, time.time()))
 
     async def _runs(
-        self, states: tuple[State, ...], equal: dict[str, Any], labels: dict[str, str], before: str | None, limit: int
+        self,
+        states: tuple[State, ...],
+        equal: dict[str, Any],
+        labels: dict[str, str],
+        begins: str,
+        before: str | None,
+        limit: int,
     ) -> list[RunInfo]:
-        return await self._reader.do(lambda db: reading.runs(db, states, equal, labels, before, limit))
+        return await self._reader.do(lambda db: reading.runs(db, states, equal, labels, begins, before, limit))
 
     async def _post(self, run: str, kind: LetterKind, key: str, body: bytes) -> Posted:
         return await self._writer.do(lambda db: writing.post(db, run, kind, key, body, time.time()))

@@ -120,7 +120,7 @@ async def an_unknown_run_is_said_to_be_unknown(s: Stores) -> None:
 
 
 async def runs_are_found_by_what_they_are(s: Stores) -> None:
-    """`runs` lists newest first, by state, agent, thread, owner and labels, a page at a time."""
+    """`runs` lists newest first, by state, agent, thread, owner, labels and id, a page at a time."""
     thread = s.name("thread")
     made = [await s.new(labels={"n": str(n % 2), "mark": s.mark}) for n in range(5)]
     made.append(await s.new(thread=thread, labels={"mark": s.mark}))
@@ -138,6 +138,9 @@ async def runs_are_found_by_what_they_are(s: Stores) -> None:
     s.same("by state", await found(agent=agent, states=["failed", "waiting"]), [3, 1])
     s.same("by owner", await found(owner=f"w_{s.mark}"), [2])
     s.same("by thread", await found(thread=thread), [5])
+    s.same("by the beginning of the id", await found(begins=made[3]), [3])
+    s.same("by one that no id has", await found(begins=f"{made[3]}%"), [])
+    s.same("by one that all have", await found(agent=agent, begins=made[3][:2]), [5, 4, 3, 2, 1, 0])
     s.same("a page", await found(agent=agent, limit=2), [5, 4])
     s.same("the page after", await found(agent=agent, limit=2, before=made[4]), [3, 2])
     failed = await s.b.info(made[1])
