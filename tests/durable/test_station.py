@@ -12,7 +12,7 @@ from headwater.durable.station import Station
 from headwater.errors import JournalUnavailable, RunLost
 from headwater.events.questions import Question
 from headwater.journal.memory import MemoryLog
-from headwater.journal.run_log import RunLog, Worker
+from headwater.journal.run_log import RunLog, Standing, Worker
 from tests.support.places import stored, submitted
 from tests.support.virtual import run_virtual
 from tests.system.resume.scenarios import one_asked
@@ -141,6 +141,42 @@ def test_submitted_runs_are_driven_and_abandoned_ones_are_unchanged() -> None:
         assert await log.workers() == []
 
     run_virtual(main())
+
+
+class Hiccup(MemoryLog):
+    """A store that fails once when it is asked for a run."""
+
+    asked = 0
+
+    async def standing(self, run: str) -> Standing:
+        self.asked += 1
+        if self.asked == 1:
+            raise JournalUnavailable("Not now.")
+        return await super().standing(run)
+
+
+def test_a_run_whose_drive_failed_is_driven_again(caplog: pytest.LogCaptureFixture) -> None:
+    """The process is alive, so nobody else would find a run that it owns."""
+
+    async def main() -> None:
+        log = Hiccup()
+
+        async def opening() -> RunLog:
+            return log
+
+        one = one_asked()
+        one.approver = lambda question: True
+        await submitted(log, one)
+        here = station(opening, one)
+        here.submit("run_1")
+        await asyncio.sleep(4.0)
+        assert ((await log.info("run_1")).state, here.engaged) == ("queued", False)
+        await asyncio.sleep(4.0)
+        assert (await log.info("run_1")).state == "finished"
+        await here.close()
+
+    run_virtual(main())
+    assert "Driving run_1 failed; it is tried again in 5 s." in caplog.text
 
 
 def test_a_run_that_is_read_is_released_with_an_error() -> None:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from headwater.journal.engines.engine import Engine
 
 __all__ = ("Station",)
+
+_logger = logging.getLogger("headwater.journal")
+
+AGAIN: Final = 5.0
+"""Seconds after which a run is driven again whose drive failed."""
 
 
 class Station:
@@ -183,6 +189,10 @@ class Station:
         except UnknownRun:  # it is over here; where it belongs to another journal, that finds it again
             if self._unknown is not None:
                 self._unknown(run)
+        except Exception:  # nobody else finds it: this process is alive, and may own it
+            _logger.exception("Driving %s failed; it is tried again in %g s.", run, AGAIN)
+            if self.engine is not None:
+                self.engine.put(run, not_before=self.now() + AGAIN)
 
     async def next_of_thread(self, thread: str) -> None:
         """See `drive.Place`."""
