@@ -46,6 +46,21 @@ def test_an_impossible_tool_choice(choice: str, tools: tuple[ToolSpec, ...]) -> 
         OfflineModel().open(ask(tools=tools, tool_choice=choice), Place())
 
 
+@pytest.mark.parametrize("model", [OfflineModel(), OfflineModel(rate=7), ScriptedModel(lambda _: "one two three")])
+def test_a_request_can_set_the_pace(model: OfflineModel) -> None:
+    unhurried = answer_to(model, ask(extra={"rate": 50}))
+    assert unhurried.times == pytest.approx([token / 50 for token in range(len(unhurried.tokens))])
+    at_once = answer_to(model, ask(extra={"rate": 0}))
+    assert set(at_once.times) == {0}
+    assert at_once.text == unhurried.text
+
+
+@pytest.mark.parametrize("rate", [-1, "fast", float("nan"), float("inf")])
+def test_an_invalid_pace(rate: object) -> None:
+    with pytest.raises(errors.ConfigurationError, match=r"rate.*tokens per second"):
+        OfflineModel().open(ask(extra={"rate": rate}), Place())
+
+
 def test_an_invalid_shape() -> None:
     with pytest.raises(ValueError, match="prose"):
         OfflineModel(shape="limerick")  # type: ignore[arg-type]

@@ -43,9 +43,9 @@ class OfflineModel:
     retries; if many runs share it, pass one function of the request instead of a sequence. A copy starts the script
     again.
 
-    `rate` is tokens per second, 0 or None for no pauses. `shape` is prose, markdown or poem, by default derived from
-    the task; `seed` picks among phrasings. `model`, `provider` and `api` are its names. Raises TypeError for an invalid
-    script, ValueError for an invalid rate or shape.
+    `rate` is tokens per second, 0 or None for no pauses; a request's `extra={"rate": …}` overrides it. `shape` is
+    prose, markdown or poem, by default derived from the task; `seed` picks among phrasings. `model`, `provider` and
+    `api` are its names. Raises TypeError for an invalid script, ValueError for an invalid rate or shape.
     """
 
     def __init__(
@@ -89,15 +89,26 @@ class OfflineModel:
         return tuple(self._requests)
 
     def open(self, request: Request, place: Place) -> OfflineExchange:
-        """Prepares the answer; the first `pull` takes the turn. Raises ConfigurationError (tool_choice)."""
+        """Prepares the answer; the first `pull` takes the turn. Raises ConfigurationError (tool_choice, rate)."""
         limit = None
         if self._script is None:
             _check_choice(request)
             limit = request.settings.max_tokens
         decoder = Decoder(place)
         decoder.model = self.model
-        performance = Performance(decoder, pace=self._pace, provider=self.provider, limit=limit)
+        performance = Performance(decoder, pace=self._pace_of(request), provider=self.provider, limit=limit)
         return OfflineExchange(decoder, partial(self._begin, performance, request))
+
+    def _pace_of(self, request: Request) -> Pace:
+        rate = (request.settings.extra or {}).get("rate", self.rate)
+        if rate == self.rate:
+            return self._pace
+        try:
+            return Pace(rate)
+        except (TypeError, ValueError):
+            raise ConfigurationError(
+                f'extra={{"rate": {rate!r}}} is no rate.', hint="Give tokens per second, as in 50; 0 is without pauses."
+            ) from None
 
     def _begin(self, performance: Performance, request: Request) -> Acts:
         return performance.acts(self._turn(request), count_request(request))
