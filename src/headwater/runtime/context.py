@@ -14,7 +14,7 @@ import traceback
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import ContextVar, Token
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from headwater.backends.interrupt import running_loop
@@ -146,12 +146,13 @@ def others_cancel() -> Cancelled | None:
     )
 
 
+def _is_ours(frame: FrameType) -> bool:
+    return str(frame.f_globals.get("__name__", "")).startswith(("headwater.", "asyncio."))
+
+
 def forget_our_frames(error: BaseException) -> None:
     """Removes the traceback of a usage error if all of its frames are headwater's, since it would not help."""
-    if isinstance(error, UsageError) and all(
-        str(frame.f_globals.get("__name__", "")).startswith(("headwater.", "asyncio."))
-        for frame, _ in traceback.walk_tb(error.__traceback__)
-    ):
+    if isinstance(error, UsageError) and all(_is_ours(frame) for frame, _ in traceback.walk_tb(error.__traceback__)):
         error.__traceback__ = None
 
 
@@ -231,15 +232,36 @@ class CallbackErrors:
         report(_logger, logging.ERROR, who, error, "the run continues", quiet=self.quiet)
 
 
-def report(logger: logging.Logger, level: int, who: str, error: BaseException, then: str, *, quiet: bool) -> None:
+def report(
+    logger: logging.Logger,
+    level: int,
+    who: str,
+    error: BaseException,
+    then: str,
+    *,
+    quiet: bool,
+    withheld: bool = False,
+) -> None:
     """Logs an exception of user code, with its traceback.
 
     Without configured logging it is a line on standard error, unless the run is `quiet`. The message of the error may
-    contain anything.
+    contain anything; with `withheld` only the type and the places in the code are logged.
     """
     kind = type(error).__name__
     if logger.hasHandlers():
-        logger.log(level, "%s raised %s; %s.", who, kind, then, exc_info=error)
+        if withheld:
+            logger.log(level, "%s raised %s; %s.\n%s", who, kind, then, "".join(_places(error).format()).rstrip())
+        else:
+            logger.log(level, "%s raised %s; %s.", who, kind, then, exc_info=error)
     elif not quiet:
         said = one_line(f"{kind}: {ErrorInfo.of(error).message}").rstrip(".")
+        if withheld:
+            said = " in ".join([kind, *(f"{place.filename}:{place.lineno}" for place in _places(error)[-1:])])
         print(f"headwater: {who[0].lower()}{who[1:]} raised {said}; {then}.", file=sys.stderr)  # noqa: T201
+
+
+def _places(error: BaseException) -> traceback.StackSummary:
+    """Where user code raised it: the lines of its traceback, without ours before them and without any values."""
+    return traceback.StackSummary.extract(
+        (frame, line) for frame, line in traceback.walk_tb(error.__traceback__) if not _is_ours(frame)
+    )

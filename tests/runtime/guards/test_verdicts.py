@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
 from collections.abc import Awaitable
 from typing import Any
 
@@ -93,6 +94,49 @@ def test_a_guard_that_is_cancelled_blocks(on: Any, waits: bool) -> None:
         check_log(log)
 
     run_virtual(main())
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_log_says_where_a_guard_raised_but_not_what(waits: bool, caplog: pytest.LogCaptureFixture) -> None:
+    def looks_up(text: str) -> None:
+        int(text)
+
+    async def looks_up_later(text: str) -> None:
+        looks_up(text)
+
+    async def main() -> None:
+        mine = guard(on="input")(looks_up_later if waits else looks_up)
+        with pytest.raises(GuardBlocked, match="raised ValueError"):
+            await Agent(model=ScriptedModel(["Done."]), guards=[mine]).run("A secret.")
+
+    run_virtual(main())
+    (record,) = (record for record in caplog.records if record.name == "headwater.guards")
+    said = logging.Formatter().format(record)
+    assert said.splitlines()[0] == f"The guard looks_up{'_later' * waits} raised ValueError; it blocks."
+    assert "int(text)" in said
+    assert "secret" not in said
+    assert "/verdicts.py" not in said
+
+
+def test_without_logging_a_line_says_where_a_guard_raised(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def looks_up(text: str) -> None:
+        int(text)
+
+    async def main(agent: Agent) -> None:
+        with pytest.raises(GuardBlocked):
+            await agent.run("A secret.")
+
+    monkeypatch.setattr(logging.Logger, "hasHandlers", lambda _: False)
+    for print_on in (True, False):
+        run_virtual(
+            main(Agent(model=ScriptedModel(["Done."]), guards=[guard(on="input")(looks_up)], print_on=print_on))
+        )
+        said = capsys.readouterr().err
+        line = looks_up.__code__.co_firstlineno + 1
+        expected = f"headwater: the guard looks_up raised ValueError in {__file__}:{line}; it blocks.\n"
+        assert said == (expected if print_on else "")
 
 
 def test_a_time_out_of_its_own_is_an_exception_like_others() -> None:

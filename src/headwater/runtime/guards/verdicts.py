@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from headwater.errors import GuardBlocked
-from headwater.runtime.context import current_run
+from headwater.runtime.context import current_run, report
 from headwater.runtime.guards.guard import Block, Guard, GuardContext, On, Replace, Retry, Verdict
 from headwater.schema.well_formed import well_formed
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from headwater.runtime.run import Run
 
 __all__ = ("CANCELLED", "WITHHELD", "ask", "blocked", "judge")
+
+_logger = logging.getLogger("headwater.guards")
 
 WITHHELD: Final = "[Withheld by the guard {}.]"
 """What stands in the place of a text that a guard has blocked."""
@@ -48,7 +51,7 @@ def ask(run: Run, guard: Guard, text: str, about: GuardContext) -> Verdict | Awa
     except asyncio.CancelledError:
         return CANCELLED
     except Exception as error:
-        return Failed(f"The guard raised {type(error).__name__}.")
+        return _raised(run, guard, error)
     finally:
         current_run.reset(token)
     return _Awaited(run, guard, said) if inspect.isawaitable(said) else _verdict(said)
@@ -98,7 +101,14 @@ async def _awaited(run: Run, guard: Guard, said: Awaitable[Any]) -> Verdict:
     try:
         return _verdict(task.result())
     except Exception as error:
-        return Failed(f"The guard raised {type(error).__name__}.")
+        return _raised(run, guard, error)
+
+
+def _raised(run: Run, guard: Guard, error: Exception) -> Failed:
+    """Logs where the guard raised. The message stays out: it may quote the text."""
+    who, quiet = f"The guard {guard.name}", run.callback_errors.quiet
+    report(_logger, logging.ERROR, who, error, "it blocks", quiet=quiet, withheld=True)
+    return Failed(f"The guard raised {type(error).__name__}.")
 
 
 _left: set[asyncio.Future[Any]] = set()
