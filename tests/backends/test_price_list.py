@@ -52,6 +52,19 @@ def _own_figure(usage: Usage, model: str, url: str, flavors: tuple[str, ...], at
     return None
 
 
+@pytest.mark.parametrize("installed", [True, False])
+@pytest.mark.parametrize(
+    ("model", "listable"), [(Model("openai/gpt-99", api_key="k"), True), (Model("ollama/llama"), False)]
+)
+def test_the_list_is_offered_where_it_can_help(
+    model: Model, listable: bool, installed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(price_list, "_installed", lambda: installed)
+    hint = price_list.how_to_price(model.backend, None)
+    assert hint.startswith(f'Pass it: prices={{"{model.backend.provider}/{model.backend.model}": Price(')
+    assert ("headwater[cost]" in hint) == (listable and not installed)
+
+
 @pytest.mark.parametrize("api", PRICE_FLAVORS)
 def test_every_recording_costs_what_genai_prices_says(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = recordings(_RECORDED_AS.get(api, api))

@@ -185,6 +185,21 @@ def test_a_cost_limit_without_a_price_is_an_error_before_anything_is_sent() -> N
     assert not model.requests
 
 
+def test_a_missing_price_is_asked_for_by_its_name() -> None:
+    agent = Agent(model="offline", budget=Budget(cost=1), prices={"offlin": PRICE, "gpt": PRICE})
+    with pytest.raises(ConfigurationError) as raised:
+        agent.run("go")
+    written = 'prices={"offline/offline": Price(input=…, output=…)} (prices= has only "offlin").'
+    assert raised.value.hint == f"Pass it: {written}"
+
+
+def test_a_budget_that_is_not_reached_is_not_said_to_be_used_up() -> None:
+    budget = Budget(cost="0.0003")
+    agent = Agent(model="offline", budget=budget, prices={"offline": Price(input=0, output=70)})
+    with pytest.raises(BudgetExceeded, match=r"The budget of \$0.0003 leaves too little to go on: \$0.00028 spent"):
+        agent.run("Explain tides")
+
+
 def test_reasoning_that_the_budget_cannot_hold_is_the_budgets_error() -> None:
     def agent(name: str) -> Agent:
         model = Model(f"anthropic/{name}", base_url=simulator.url("anthropic"), api_key="k", reasoning=2000)

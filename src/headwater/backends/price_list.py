@@ -22,16 +22,21 @@ if TYPE_CHECKING:
 
     from headwater.backends.base import Backend
 
-__all__ = ("listing", "pricing_of")
+__all__ = ("how_to_price", "listing", "pricing_of")
 
 
 def listing(backend: Backend) -> Callable[[str], Rates | None] | None:
     """Returns the list's function from a model of that backend to its prices; None if the list cannot know it."""
-    endpoint = getattr(backend, "endpoint", None)
-    if endpoint is None or not endpoint.base_url.startswith("https://") or not _installed():
+    if not _may_be_listed(backend) or not _installed():
         return None
+    endpoint: Any = getattr(backend, "endpoint", None)
     _load_early()
     return partial(_listed, endpoint.base_url, endpoint.api)
+
+
+def _may_be_listed(backend: Backend) -> bool:
+    endpoint = getattr(backend, "endpoint", None)
+    return endpoint is not None and endpoint.base_url.startswith("https://")
 
 
 def pricing_of(backend: Backend, prices: Prices | None) -> Pricing | None:
@@ -39,6 +44,17 @@ def pricing_of(backend: Backend, prices: Prices | None) -> Pricing | None:
     own = own_price(prices, backend.provider, backend.model) if prices else None
     listed = listing(backend)
     return None if own is None and listed is None else Pricing(own, listed)
+
+
+def how_to_price(backend: Backend, prices: Prices | None) -> str:
+    """Returns the hint for a model without a price: what to pass, and what was passed for a similar name."""
+    import difflib
+
+    name = f"{backend.provider}/{backend.model}"
+    near = [one for wanted in (name, backend.model) for one in difflib.get_close_matches(wanted, prices or (), 1)]
+    seen = f' (prices= has only "{near[0]}")' if near else ""
+    install = ", or install headwater[cost]" if _may_be_listed(backend) and not _installed() else ""
+    return f'Pass it: prices={{"{name}": Price(input=…, output=…)}}{seen}{install}.'
 
 
 @cache

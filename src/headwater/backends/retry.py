@@ -95,7 +95,7 @@ class Meter(Protocol):
     def admit(self, request: Request, backend: Backend, pricing: Pricing | None) -> Request:
         """An attempt begins: returns its request, with `max_tokens` lowered to what is left. Raises BudgetExceeded."""
 
-    def prove_priced(self, backends: Sequence[tuple[Backend, Pricing | None]]) -> None:
+    def prove_priced(self, backends: Sequence[Backend], prices: Prices) -> None:
         """Raises ConfigurationError if the cost is limited and the price of a model is unknown."""
 
     def heard(self, events: Sequence[Event], usage: Usage | None) -> list[Event]:
@@ -245,7 +245,7 @@ class Asking:
     def prove_priced(self) -> None:
         """See `Meter`: before anything is sent, for the model and its fallbacks."""
         if self._meter is not None:
-            self._meter.prove_priced([(backend, self._pricing(backend)) for backend in self._backends])
+            self._meter.prove_priced(self._backends, self._prices)
 
     def unreported(self) -> list[Event]:
         """Returns the usage of the interrupted attempt, if the log does not have it yet."""

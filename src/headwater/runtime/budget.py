@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 import msgspec
 
+from headwater.backends.price_list import how_to_price, pricing_of
 from headwater.errors import BudgetExceeded, ConfigurationError
 from headwater.events import AttemptStarted, CallDelta, Event, ReasoningDelta, TextDelta, ToolStarted, Warned
 from headwater.events.messages import Usage, tokens_of_bytes
@@ -24,7 +25,7 @@ from headwater.schema.arguments import ExplainedClass
 
 if TYPE_CHECKING:
     from headwater.backends.base import Backend
-    from headwater.providers.pricing import Pricing
+    from headwater.providers.pricing import Prices, Pricing
     from headwater.providers.request import Request
     from headwater.runtime.past import Past
 
@@ -208,7 +209,8 @@ class Budget(ExplainedClass):
         what, used = (
             (f"${limit}", f"${_short(spent)}") if name == "cost" else (f"{limit:,} {_words(name, limit)}", f"{spent:,}")
         )
-        said = f"The budget of {what} is used up: {used} spent."
+        state = "is used up" if spent >= limit else "leaves too little to go on"
+        said = f"The budget of {what} {state}: {used} spent."
         if input_tokens:
             said = f"The budget of {what} does not allow a request of about {input_tokens:,} tokens: {used} spent."
         return BudgetExceeded(
@@ -296,16 +298,16 @@ class Meter:
         """What the run has drawn so far."""
         return self._settled if self._open is None else self._settled + self._open
 
-    def prove_priced(self, backends: Iterable[tuple[Backend, Pricing | None]]) -> None:
+    def prove_priced(self, backends: Iterable[Backend], prices: Prices) -> None:
         """Raises ConfigurationError if the cost is limited and the price of a model is unknown."""
         if all(budget.cost is None for budget in self._budgets):
             return
-        for backend, pricing in backends:
+        for backend in backends:
+            pricing = pricing_of(backend, prices)
             if pricing is None or pricing.rates(backend.model) is None:
-                name = f"{backend.provider}/{backend.model}"
                 raise ConfigurationError(
-                    f"The budget limits the cost, but the price of {name} is unknown.",
-                    hint=f'Pass it: prices={{"{name}": Price(input=…, output=…)}}, or install headwater[cost].',
+                    f"The budget limits the cost, but the price of {backend.provider}/{backend.model} is unknown.",
+                    hint=how_to_price(backend, prices),
                 )
 
     def admit(self, request: Request, backend: Backend, pricing: Pricing | None) -> Request:

@@ -300,5 +300,5 @@ def over_budget(here: Here) -> None:
 
 @case("A limit on the cost without a price")
 def no_price(here: Here) -> None:
-    """Pass the price of the model as `prices=`, or install the list of prices: `pip install "headwater[cost]"`."""
+    """Pass the price of the model as `prices=`. Those of many providers are in `pip install "headwater[cost]"`."""
     offline(budget=Budget(cost=0.05)).run("Explain tides")
