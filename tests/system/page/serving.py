@@ -11,6 +11,7 @@ from typing import Any
 import uvicorn
 
 from headwater.web.http.guard import Guard
+from headwater.web.limits import Limits
 from headwater.web.routing import router
 from headwater.web.server import config
 
@@ -18,12 +19,12 @@ __all__ = ("serving",)
 
 
 @contextmanager
-def serving(*members: Any, token: str | None = None, prefix: str = "") -> Iterator[str]:
+def serving(*members: Any, token: str | None = None, prefix: str = "", limits: Limits | None = None) -> Iterator[str]:
     """The address of a server of `members`, under `prefix`; it is stopped afterwards."""
     from starlette.applications import Starlette
     from starlette.routing import Mount
 
-    app: Any = router(*members, guard=Guard(token=token))
+    app: Any = router(*members, guard=Guard(token=token), limits=limits)
     if prefix:
         app = Starlette(routes=[Mount(prefix, app=app)])
     with socket.socket() as listener:

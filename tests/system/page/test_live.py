@@ -9,6 +9,7 @@ import pytest
 
 from headwater import Agent, ConcurrentWorkflow
 from headwater.backends.offline import Call, Fail, Item, OfflineModel, Wait
+from headwater.web.limits import Limits
 from tests.support.chromium import Browser, Page
 from tests.system.page.scene import agent, ask_harbour, book_pilot_boat, harbour_fleet
 from tests.system.page.serving import serving
@@ -119,6 +120,70 @@ def test_a_message_during_the_run_is_received(chromium: Browser) -> None:
         page.until("document.querySelector('.how.done') !== null")
         assert "I heard you." in page.text()
         assert "waits to be heard" not in page.text()
+        assert page.problems == []
+
+
+def remembering() -> Agent[Any, str]:
+    """An agent that answers with what it was sent."""
+
+    def heard(request: Any) -> list[Item]:
+        return [" / ".join(f"{message.role}: {message.text}" for message in request.messages)]
+
+    return Agent(name="listener", model=OfflineModel(heard, rate=400))
+
+
+def answered(page: Page, said: str) -> None:
+    """Send a message, and wait for the end of the run that answers it."""
+    before = page.run("location.hash")
+    page.click("#say")
+    page.type(said)
+    page.press("Enter")
+    page.until(f"location.hash !== {json.dumps(before)} && document.querySelector('.how.done') !== null")
+    page.until("document.querySelector('.task')?.innerText.includes(location.hash.slice(5))")
+    page.until("document.querySelector('.how.done') !== null && document.querySelector('.agent .prose') !== null")
+
+
+def test_the_next_message_continues_the_conversation(chromium: Browser) -> None:
+    with serving(remembering(), limits=Limits(ended_runs=1)) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page, "I am Max.")
+        page.until("document.querySelector('.how.done') !== null")
+        page.until("document.querySelector('.hint button')?.innerText === 'New conversation'")
+        run = page.run("`runs/${location.hash.slice(5)}`")
+        page.until(f"performance.getEntriesByType('resource').some((one) => one.name.endsWith('{run}'))")
+        begin = "{ method: 'POST', headers: { 'content-type': 'application/json' }, body: '{\"input\": \"Another.\"}' }"
+        page.run(f"fetch('runs', {begin})")
+        page.until(f"fetch('{run}').then((answer) => answer.status === 404)")  # the server has forgotten it
+        answered(page, "Who am I?")
+        said = "user: I am Max. / assistant: user: I am Max. / user: Who am I?"
+        assert page.run("document.querySelector('.agent .prose').innerText") == said
+        page.ask("Page.reload")
+        page.until("document.readyState === 'complete' && document.querySelectorAll('.earlier').length === 2")
+        assert page.run("document.querySelector('.task').innerText").startswith("I am Max.\n")
+        page.until("document.querySelector('.how.done') !== null")
+        answered(page, "And then?")
+        assert page.run("[...document.querySelectorAll('.earlier.you')].map((one) => one.innerText)") == [
+            "I am Max.",
+            "Who am I?",
+        ]
+        page.click(".hint button")
+        page.until("document.querySelector('.card') !== null")
+        answered(page, "Who am I?")
+        assert page.run("document.querySelector('.agent .prose').innerText") == "user: Who am I?"
+        assert page.run("document.querySelector('.earlier')") is None
+
+
+def test_a_workflow_is_run_anew(chromium: Browser) -> None:
+    with serving(ConcurrentWorkflow([remembering()], name="team")) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page, "I am Max.")
+        page.until("document.querySelector('.how.done') !== null")
+        page.until("document.querySelector('.hint button')?.innerText === 'New run'")
+        assert page.run("document.getElementById('say').placeholder") == "A task …"
+        answered(page, "Who am I?")
+        assert page.run("document.querySelector('.agent .prose').innerText") == "user: Who am I?"
         assert page.problems == []
 
 
@@ -323,7 +388,7 @@ def test_no_runs_is_said_only_once_that_is_known(chromium: Browser) -> None:
         page.ask("Fetch.enable", patterns=[{"urlPattern": "*/runs?*"}])  # the list of runs is not answered yet
         page.go(url)
         page.until("document.querySelector('.card') !== null")
-        assert page.run("document.querySelector('.runs').innerText.trim()").startswith("New run")
+        assert page.run("document.querySelector('.runs').innerText.trim()").startswith("New conversation")
         assert "No runs" not in page.text()
         page.ask("Fetch.disable")
         page.until("document.querySelector('.runs').innerText.includes('No runs yet.')")

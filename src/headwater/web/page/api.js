@@ -38,6 +38,7 @@ export async function refusal(response) {
 
 export const agents = () => ask("GET", "agents").then((body) => body.agents);
 export const runs = () => ask("GET", "runs?limit=100").then((body) => body.runs);
+export const run = (id) => ask("GET", `runs/${id}`);
 export const start = (request) => ask("POST", "runs", request);
 export const cancel = (id) => ask("POST", `runs/${id}/cancel`, {});
 export const steer = (id, said) => ask("POST", `runs/${id}/messages`, said);

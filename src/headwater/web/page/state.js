@@ -21,6 +21,7 @@ export class State {
     this.view = "talk"; // on narrow screens, which of the panes
     this.connection = ""; // open, lost, over
     this.reattached = null; // the number of the event that the page came back at
+    this.said = null; // the messages of the run that is shown and of those before it, once it has ended
     this.problem = null; // what went wrong with what the person asked for
     this.missing = null; // why the run of the address cannot be shown
     this.playing = false;
@@ -122,7 +123,7 @@ export class State {
   open(id) {
     this.feed?.close();
     this.log = new Log();
-    Object.assign(this, { runId: id, composing: false, playing: false, connection: "", reattached: null, problem: null, missing: null, skew: null, focus: null });
+    Object.assign(this, { runId: id, composing: false, playing: false, connection: "", reattached: null, said: null, problem: null, missing: null, skew: null, focus: null });
     this.feed = this.follow(id, this.log);
     this.changed();
   }
@@ -142,6 +143,8 @@ export class State {
         if (told === "open" && ++opened > 1 && log === this.log) this.reattached = log.events.length ? log.events.at(-1).seq : null;
         if (log === this.log) this.connection = typeof told === "string" ? told : "over";
         if (typeof told !== "string") this.refused(log, told);
+        // Now, because the server forgets a run some time after its end.
+        if (told === "over" && log === this.log && !log.fold.root?.isWorkflow) this.conversation().catch(() => {});
         this.changed();
       },
     });
@@ -194,8 +197,8 @@ export class State {
       if (!this.composing && this.runId && !fold.over) {
         await api.steer(this.runId, { input, ...(this.addressee ? { agent: this.addressee.path.join("/") } : {}) });
       } else {
-        const request = { input, agent: this.composing ? this.agent : (fold.root?.agent ?? this.agent) };
-        if (!this.composing && fold.root?.thread) request.thread = fold.root.thread;
+        const before = this.composing || fold.root?.isWorkflow ? [] : await this.conversation();
+        const request = { input: before.length ? [...before, { role: "user", content }] : input, agent: this.composing ? this.agent : (fold.root?.agent ?? this.agent) };
         const made = await api.start(request);
         this.go(made.run_id);
         this.refresh().catch(() => {});
@@ -203,6 +206,21 @@ export class State {
       this.draft = "";
       this.attached = [];
     });
+  }
+
+  // What the next question follows. The server says it: it has what providers want back and the page does not show.
+  async conversation() {
+    const { log, runId } = this;
+    const said = this.said ?? (await api.run(runId)).response?.messages;
+    if (!said) throw new Error(`This conversation cannot be continued. ${this.anew} begins another.`);
+    if (log === this.log) this.said = said;
+    return said;
+  }
+
+  // What it is called to begin: workflows keep no conversation.
+  get anew() {
+    const flow = this.composing ? (this.agents.find(({ name }) => name === this.agent)?.kind ?? "agent") !== "agent" : this.log.fold.root?.isWorkflow;
+    return flow ? "New run" : "New conversation";
   }
 
   // Who hears what is said now: the agent at work that spoke last; null where the run itself is one agent.

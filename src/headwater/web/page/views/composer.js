@@ -54,8 +54,9 @@ export class Composer extends Paced {
     const { fold } = state.log;
     const working = !state.composing && fold.root && !fold.over;
     const addressee = working ? state.addressee : null;
-    const label = state.composing ? "Your task" : working ? "Say something to the agents at work" : "Your next message";
-    const place = state.composing ? "A task …" : working ? "Send a message …" : fold.root?.thread ? "Reply …" : "Ask again …";
+    const flow = state.composing || fold.root?.isWorkflow;
+    const label = flow && !working ? "Your task" : working ? "Say something to the agents at work" : "Your next message";
+    const place = working ? "Send a message …" : flow ? "A task …" : "Reply …";
     return html`<form class="composer" onSubmit=${this.send} onDrop=${this.dropped} onDragOver=${(event) => event.preventDefault()}>
       ${state.problem ? html`<p class="wrong" role="alert">${harmless(state.problem.message)}${state.problem.hint ? ` ${harmless(state.problem.hint)}` : ""}</p>` : null}
       ${state.attached.length ? html`<ul class="attached">${state.attached.map((one, at) => html`<li><span>${harmless(one.name)}</span><button type="button" class="icon" aria-label=${`Take ${one.name} away`} onClick=${() => state.detach(at)}>×</button></li>`)}</ul>` : null}
@@ -64,12 +65,13 @@ export class Composer extends Paced {
         <label class="icon attach" title="Attach images or files"><span class="hide">Attach images or files</span>
           <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M10.8 4.7 6.1 9.4a1.5 1.5 0 0 0 2.1 2.1l5-5a3 3 0 0 0-4.2-4.2l-5.2 5.2a4.4 4.4 0 0 0 6.2 6.2l3.6-3.6" /></svg>
           <input type="file" class="hide" multiple onChange=${(event) => { state.attach([...event.target.files]); event.target.value = ""; }} /></label>
-        <button class="send" disabled=${!state.draft.trim() && !state.attached.length}>${state.composing ? "Run" : working ? "Say" : "Send"}</button>
+        <button class="send" disabled=${!state.draft.trim() && !state.attached.length}>${working ? "Say" : flow ? "Run" : "Send"}</button>
       </div>
       <p class="hint muted">
         ${working
           ? html`<span>Sent before the next step${addressee ? " of" : ""}</span>${addressee ? html`<span class="chip">${named(addressee)}</span>` : null}`
           : html`<span>to ${harmless(state.composing ? state.agent : (fold.root?.agent ?? ""))}</span>`}
+        ${state.composing || working ? null : html`<button type="button" class="quiet small" onClick=${() => state.go(null)}>${state.anew}</button>`}
         <span class="grow"></span><kbd class="wide">Enter</kbd></p>
     </form>`;
   }

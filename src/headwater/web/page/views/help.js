@@ -2,7 +2,7 @@
 import { Component } from "../vendor/preact.mjs";
 import { html } from "../html.js";
 
-const KEYS = [["N", "a new run"], ["/", "write"], ["Esc", "stop the run"], ["Space", "play, pause"], ["← →", "one event back, on"], ["A", "approve the call"], ["D", "deny it"], ["L", "go live"], ["?", "this list"]];
+const KEYS = [["N", "a new conversation or run"], ["/", "write"], ["Esc", "stop the run"], ["Space", "play, pause"], ["← →", "one event back, on"], ["A", "approve the call"], ["D", "deny it"], ["L", "go live"], ["?", "this list"]];
 
 export class Help extends Component {
   componentDidUpdate() {

@@ -10,7 +10,7 @@ export class Runs extends Paced {
 
   render({ state }) {
     return html`<nav class="runs" aria-label="Runs">
-      <button type="button" class="new" onClick=${() => state.go(null)}>New run<kbd class="wide">N</kbd></button>
+      <button type="button" class="new" onClick=${() => state.go(null)}>${state.anew}<kbd class="wide">N</kbd></button>
       ${state.pickingOther ? html`<p class="note">Choose the run to compare with. <button type="button" class="quiet small" onClick=${() => { state.pickingOther = false; state.changed(); }}>Never mind</button></p>` : null}
       ${state.runs?.length === 0 ? html`<p class="muted note">No runs yet.</p>` : null}
       <ol>${(state.runs ?? []).map((run) => html`<${Entry} key=${run.run_id} run=${run} state=${state} />`)}</ol>
