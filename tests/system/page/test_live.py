@@ -258,19 +258,48 @@ def test_two_runs_are_compared(chromium: Browser) -> None:
         assert page.problems == []
 
 
+TOKEN = "a-token-that-nobody-would-ever-guess-1"
+
+
 def test_a_token_in_the_address_is_exchanged_for_a_cookie(chromium: Browser) -> None:
-    token = "a-token-that-nobody-would-ever-guess-1"
-    with serving(agent("writer", "offline/writer", 400, ["Hello."]), token=token) as url:
-        stranger = chromium.page()
-        stranger.go(url)
-        stranger.until("document.body.innerText.includes('A token is required.')")
+    with serving(agent("writer", "offline/writer", 400, ["Hello."]), token=TOKEN) as url:
         page = chromium.page()
-        page.go(f"{url}#token={token}")
+        page.go(f"{url}#token={TOKEN}")
         page.until("document.querySelector('.card') !== null")
-        assert token not in page.run("location.href")
+        assert TOKEN not in page.run("location.href")
         assert page.run("document.cookie") == ""
         ask(page)
         page.until("document.querySelector('.how.done') !== null")
+
+
+def test_a_token_is_asked_for_and_held_by_the_cookie_alone(chromium: Browser) -> None:
+    with serving(agent("writer", "offline/writer", 400, ["Hello."]), token=TOKEN) as url:
+        page = chromium.page()
+        page.ask("Network.clearBrowserCookies")
+        page.go(f"{url}#token=one-that-is-not-the-token-of-it")
+        page.until("document.querySelector('[role=alert]')?.innerText === 'This is not the token of this server.'")
+        assert page.run("location.hash") == ""
+        page.until("document.activeElement.type === 'password'")
+        page.type("another-that-is-not-the-token")
+        page.press("Enter")
+        page.until("document.activeElement.selectionEnd === 29")
+        assert page.run("document.querySelector('[role=alert]') !== null")
+        page.type(TOKEN)
+        page.press("Enter")
+        page.until("document.querySelector('.card') !== null")
+        ask(page)
+        page.until("document.querySelector('.how.done') !== null")
+        kept = "location.href + document.cookie + JSON.stringify([localStorage, sessionStorage])"
+        assert TOKEN not in page.run(kept + " + document.documentElement.outerHTML")
+        run = page.run("location.hash")
+        page.ask("Network.clearBrowserCookies")
+        page.ask("Page.reload")
+        page.until("document.readyState === 'complete' && document.activeElement.type === 'password'")
+        assert page.run("document.querySelector('[role=alert]')") is None
+        page.type(TOKEN)
+        page.press("Enter")
+        page.until("document.querySelector('.agent .prose')?.innerText === 'Hello.'")
+        assert page.run("location.hash") == run
 
 
 @pytest.mark.parametrize("prefix", ["", "/deep/down"])

@@ -8,6 +8,7 @@ import { Compare } from "./views/compare.js";
 import { Composer } from "./views/composer.js";
 import { Help } from "./views/help.js";
 import { Inspect } from "./views/inspect.js";
+import { Lock } from "./views/lock.js";
 import { Runs } from "./views/runs.js";
 import { Scrub } from "./views/scrub.js";
 import { Talk } from "./views/talk.js";
@@ -24,8 +25,8 @@ class App extends Component {
     document.body.classList.toggle("saved", state.saved);
     return html`<a class="skip" href="#main">Skip to the run</a>
       <${TopBar} state=${state} />
-      ${state.other ? null : html`<nav class="tabs" aria-label="Views">${TABS.filter(([view]) => !(state.saved && view === "runs")).map(([view, word]) => html`<button type="button" aria-pressed=${String(state.view === view)} onClick=${() => { state.view = view; state.changed(); }}>${word}</button>`)}</nav>`}
-      ${state.other ? html`<${Compare} state=${state} />` : this.run(state)}
+      ${state.other || state.locked ? null : html`<nav class="tabs" aria-label="Views">${TABS.filter(([view]) => !(state.saved && view === "runs")).map(([view, word]) => html`<button type="button" aria-pressed=${String(state.view === view)} onClick=${() => { state.view = view; state.changed(); }}>${word}</button>`)}</nav>`}
+      ${state.locked ? html`<${Lock} state=${state} />` : state.other ? html`<${Compare} state=${state} />` : this.run(state)}
       <${Help} state=${state} />`;
   }
 

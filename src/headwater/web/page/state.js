@@ -23,6 +23,8 @@ export class State {
     this.reattached = null; // the number of the event that the page came back at
     this.said = null; // the messages of the run that is shown and of those before it, once it has ended
     this.problem = null; // what went wrong with what the person asked for
+    this.locked = false; // whether the server wants a token first
+    this.wrong = false; // whether it has refused the one that it was given
     this.missing = null; // why the run of the address cannot be shown
     this.playing = false;
     this.speed = 1;
@@ -76,12 +78,21 @@ export class State {
     const shown = document.getElementById("log");
     if (shown) return this.openSaved(JSON.parse(shown.textContent));
     const place = new URLSearchParams(location.hash.slice(1));
-    if (place.get("token")) {
-      await this.attempt(() => api.trade(place.get("token")));
+    const token = place.get("token");
+    if (token) {
       place.delete("token");
       history.replaceState(null, "", `#${place}`);
     }
     addEventListener("hashchange", () => this.route());
+    await this.enter(token);
+  }
+
+  // The token goes to the server alone, for a cookie: nothing on the page keeps it.
+  async enter(token) {
+    this.locked = false;
+    if (token) await this.attempt(() => api.trade(token));
+    this.wrong = this.locked;
+    if (this.locked) return;
     this.route();
     await this.attempt(() => Promise.all([this.meet(), this.refresh()]));
   }
@@ -152,7 +163,8 @@ export class State {
 
   // A run that the server has never shown is no run to wait for: where it was to stand, a new one can be begun.
   refused(log, problem) {
-    if (log === this.log && !log.events.length) Object.assign(this, { missing: problem, composing: true, view: "talk" });
+    if (problem.code === "unauthorized") Object.assign(this, { locked: true, runId: null, otherId: null }); // opened once there is a token
+    else if (log === this.log && !log.events.length) Object.assign(this, { missing: problem, composing: true, view: "talk" });
     else this.problem = problem;
     if (this.missing || (log === this.other && !log.events.length)) this.other = null;
   }
@@ -170,7 +182,8 @@ export class State {
     try {
       return await work();
     } catch (problem) {
-      this.problem = problem;
+      if (problem.code === "unauthorized") this.locked = true;
+      else this.problem = problem;
       return undefined;
     } finally {
       this.changed();
