@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from headwater.schema.shapes import nullable, strict, tidy
+from headwater.schema.shapes import constraints_said, nullable, strict, tidy
 
 NODE: dict[str, Any] = {
     "title": "Node",
@@ -187,3 +187,12 @@ def test_a_pattern_is_strict_if_any_regex_engine_supports_it(pattern: str, close
 def test_enums_are_strict_up_to_openais_limits(sizes: tuple[int, ...], length: int, closed: bool) -> None:
     properties = {str(at): {"enum": ["x" * length] * size} for at, size in enumerate(sizes)}
     assert (strict({"type": "object", "properties": properties}) is not None) is closed
+
+
+def test_what_strict_has_said_can_be_read_again() -> None:
+    limits = {"minLength": 8, "maxLength": 20, "format": "uri"}
+    closed = strict({"type": "string", "description": "A name (or two).", "default": "a, b", **limits})
+    assert closed is not None
+    assert closed.keys() == {"type", "description"}
+    assert constraints_said(closed["description"]) == limits
+    assert constraints_said("At least eight characters (see the guide)") == {}

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-__all__ = ("JSONSchema", "nullable", "strict", "tidy")
+__all__ = ("JSONSchema", "constraints_said", "nullable", "strict", "tidy")
 
 JSONSchema: TypeAlias = dict[str, Any]
 
@@ -192,3 +192,16 @@ def _unsupported_into_description(node: JSONSchema) -> JSONSchema:
     if said:
         out["description"] = f"{out.get('description', '')} ({', '.join(said)})".strip()
     return out
+
+
+_SAID = re.compile(
+    r"(minLength|maxLength|minProperties|maxProperties|uniqueItems|format): (\w[\w-]*)(?=, |$)", re.ASCII
+)
+
+
+def constraints_said(description: str) -> JSONSchema:
+    """Returns the constraints that `strict` has put into the description, those that are one word or number."""
+    said = description.rpartition("(")[2].removesuffix(")")
+    return {
+        key: json.loads(value) if value.isdigit() or value == "true" else value for key, value in _SAID.findall(said)
+    }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import jsonschema
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import Field, HttpUrl, create_model
 
+from headwater import Agent
 from headwater.backends.offline import (
     sample,
 )
+from headwater.errors import ConfigurationError
 from tests.support.effort import tries
 
 
@@ -200,3 +203,29 @@ def test_mutually_recursive_schemas_end() -> None:
     node = {"type": "object", "properties": {"next": {"anyOf": everyone}}, "required": ["next"]}
     schema = {"$ref": "#/$defs/S0", "$defs": dict.fromkeys(names, node)}
     assert sample(schema) == {}
+
+
+LIMITED: dict[str, Any] = {
+    "short": Annotated[str, Field(max_length=3)],
+    "long": Annotated[str, Field(min_length=40, max_length=40)],
+    "address": HttpUrl,
+    "several": Annotated[list[str], Field(min_length=3)],
+    "between": Annotated[int, Field(gt=50, multiple_of=7)],
+    "code": Annotated[str, Field(pattern=r"^\d{5}$")],
+    "either": Annotated[str, Field(pattern="^q+z$")] | int,
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_an_answer_keeps_the_limits_of_its_type(name: str) -> None:
+    kind = create_model("Kind", field=(LIMITED[name], ...))
+    assert isinstance(Agent(model="offline", output_type=kind).run("Describe the harbour").output, kind)
+
+
+def test_a_pattern_that_is_not_followed_is_an_error_in_an_answer() -> None:
+    patterned: Any = Annotated[str, Field(pattern="^q+z$")]
+    kind = create_model("Kind", field=(patterned, ...))
+    with pytest.raises(ConfigurationError, match="cannot follow the pattern") as raised:
+        Agent(model="offline", output_type=kind).run("Describe the harbour")
+    assert "ScriptedModel" in raised.value.hint
+    assert sample({"type": "string", "pattern": "^q+z$"}, "harbour") == "harbour"

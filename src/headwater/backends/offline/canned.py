@@ -60,7 +60,7 @@ def answer(request: Request, shape: Shape | None = None, seed: int = 0) -> Seque
         names = _listed([f"`{call.name}`" for call in calls])
         turn += [Say(f"{_pick(_BEFORE_CALLS, seed)} {names} first."), *calls]
     elif request.output is not None:
-        turn.append(Say(json.dumps(sample(request.output.schema, task), ensure_ascii=False)))
+        turn.append(Say(json.dumps(sample(request.output.schema, task, matching=True), ensure_ascii=False)))
     else:
         text = _WRITERS[shape or _shape_for(task)](task, results, seed)
         turn.append(Say(_as_long_as(text, request.settings.verbosity)))
@@ -97,11 +97,11 @@ def _calls(request: Request, task: str) -> list[Call]:
     waiting = [tool for tool in waiting if tool.name != answers_by] or waiting
     if request.settings.parallel_tool_calls is False:
         waiting = waiting[:1]
-    return [Call(tool.name, _arguments(tool, task)) for tool in waiting]
+    return [Call(tool.name, _arguments(tool, task, matching=tool.name == answers_by)) for tool in waiting]
 
 
-def _arguments(tool: ToolSpec, task: str) -> dict[str, Any]:
-    made = sample({"type": "object", **tool.parameters}, task)
+def _arguments(tool: ToolSpec, task: str, *, matching: bool) -> dict[str, Any]:
+    made = sample({"type": "object", **tool.parameters}, task, matching=matching)
     return made if isinstance(made, dict) else {}
 
 

@@ -2,7 +2,7 @@
 
 Deterministic, with strings and numbers taken from the task where they fit. The goal is a small valid value: only
 required properties, the first branch that works. `not`, `if`, `propertyNames` and similar keywords are ignored, and a
-`pattern` is satisfied only by common kinds of string; nothing here checks the result.
+`pattern` is satisfied only by common kinds of string; nothing else here checks the result.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from itertools import count as count_up
 from typing import Any
 
 from headwater.backends.offline.schema_keywords import Schema, fits, holds, kind, merged
+from headwater.errors import ConfigurationError
+from headwater.schema.shapes import constraints_said
 
 __all__ = ("sample",)
 
@@ -63,10 +65,22 @@ class _Unmeetable(Exception):
     """This branch has no finite value; another one may."""
 
 
-def sample(schema: Schema, task: str = "") -> Any:
-    """Returns a valid value for `schema`, with words and numbers from `task`; an empty object if none was found."""
+class _Unmatched(_Unmeetable):
+    """No string was found for the pattern, which is its argument."""
+
+
+def sample(schema: Schema, task: str = "", *, matching: bool = False) -> Any:
+    """Returns a valid value for `schema`, with words and numbers from `task`; an empty object if none was found.
+
+    With `matching` it raises ConfigurationError for a pattern that it cannot follow; else its string has another form.
+    """
     try:
-        return _Sampler(schema, task).value(schema, "", ())
+        return _Sampler(schema, task, matching=matching).value(schema, "", ())
+    except _Unmatched as error:
+        raise ConfigurationError(
+            f"The offline model cannot follow the pattern {error.args[0]!r}.",
+            hint="Write the answer yourself: model=ScriptedModel([…]), from headwater.testing.",
+        ) from None
     except _Unmeetable:
         return {}
 
@@ -74,8 +88,9 @@ def sample(schema: Schema, task: str = "") -> Any:
 class _Sampler:
     """Generates one value; tracks which words and numbers of the task are used."""
 
-    def __init__(self, root: Schema, task: str) -> None:
+    def __init__(self, root: Schema, task: str, *, matching: bool) -> None:
         self._root = root
+        self._matching = matching
         self._task = " ".join(task.split())
         words: list[str] = [word for word in re.findall(r"[^\W\d_][\w'-]*", task) if not _SMALL_WORDS.fullmatch(word)]
         # Proper names first: in "the weather in Paris tomorrow" Paris is the likelier argument.
@@ -93,6 +108,8 @@ class _Sampler:
             raise _Unmeetable
         if not isinstance(schema, dict):
             return self._string({}, name)
+        if isinstance(description := schema.get("description"), str):
+            schema = {**constraints_said(description), **schema}
         if isinstance(reference := schema.get("$ref"), str):
             if reference in following:  # the smallest value never needs a schema inside itself
                 raise _Unmeetable
@@ -156,10 +173,13 @@ class _Sampler:
     def _any_of(self, schema: Schema, word: str, name: str, following: tuple[str, ...]) -> Any:
         rest = {key: value for key, value in schema.items() if key not in (word, "default")}
         # Prefer a value to null: null comes last, whatever its position.
+        unmet = _Unmeetable()
         for branch in sorted(schema[word], key=lambda branch: branch == {"type": "null"}):
-            with suppress(_Unmeetable):
+            try:
                 return self.value(merged(rest, branch), name, following)
-        raise _Unmeetable
+            except _Unmeetable as error:
+                unmet = error
+        raise unmet
 
     # --- one type
 
@@ -255,7 +275,12 @@ class _Sampler:
         fewest: int = schema.get("minLength", 0)
         most: int | None = schema.get("maxLength")
         if pattern is not None:
-            return next((made for made in _strings(text, fewest, most) if _matches(pattern, made)), text)
+            for made in _strings(text, fewest, most):
+                if _matches(pattern, made):
+                    return made
+            if self._matching:
+                raise _Unmatched(pattern)
+            return text
         while len(text) < fewest:
             text += f" {self._word()}"
         return text if most is None else text[:most]
