@@ -53,10 +53,28 @@ def test_a_call_is_approved_with_a_key(chromium: Browser) -> None:
         page.go(url)
         ask(page)
         page.until("document.querySelector('.ask') !== null")
-        page.press("Escape")  # out of the text, where letters are letters
+        page.until("document.activeElement.ariaLabel === 'booker asks: May I call book_pilot_boat?'")
         page.press("a")
         page.until("document.querySelector('.how.done') !== null")
         assert "All is done." in page.text()
+        assert page.problems == []
+
+
+def test_a_question_leaves_the_focus_where_someone_writes(chromium: Browser) -> None:
+    call = Call("book_pilot_boat", {"port": "Brest", "at": "07:15", "draught": "3.4 m"})
+    slow = agent("booker", "offline/booker", 120, [LONG, call], ["All is done."], tools=[book_pilot_boat])
+    with serving(slow) as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.until("document.querySelector('.prose') !== null")
+        page.type("and")
+        page.until("document.querySelector('.ask') !== null")
+        page.press("a")
+        assert page.run("say.value") == "anda"
+        page.press("Escape")  # out of the text, where letters are letters
+        page.press("a")
+        page.until("document.querySelector('.how.done') !== null")
         assert page.problems == []
 
 

@@ -7,7 +7,7 @@ export function listen(state) {
     if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "Escape") {
       if (state.help) return; // the dialog closes itself
-      if (WRITES.has(event.target.tagName)) event.target.blur();
+      if (event.target.matches("textarea, input, select, .ask")) event.target.blur();
       else if (state.pickingOther || state.otherId) state.go(state.runId);
       else state.stop();
       return;

@@ -5,12 +5,22 @@ import { html } from "../html.js";
 import { link } from "../markdown.js";
 import { harmless, seconds } from "../words.js";
 
-export function Ask({ question, run, state }) {
-  const left = question.until !== null ? question.until - state.now() : null;
-  return html`<div class="ask" role="group" aria-label=${`${run.name} asks`}>
-    ${question.kind === "approval" ? html`<${Approval} question=${question} state=${state} />` : html`<${Form} question=${question} state=${state} />`}
-    ${left !== null ? html`<p class="muted num">lapses in ${seconds(left)}</p>` : null}
-  </div>`;
+export class Ask extends Component {
+  // Whoever has just sent a message, and writes none, is taken to the question, which is then read out: its keys would be
+  // letters in the box.
+  componentDidMount() {
+    const box = document.activeElement;
+    if (box.id === "say" && !box.value && this.props.state.log.isLive) this.element.focus({ preventScroll: true });
+  }
+
+  render({ question, run, state }) {
+    const left = question.until !== null ? question.until - state.now() : null;
+    const what = question.kind === "approval" ? `May I call ${question.name}?` : question.message;
+    return html`<div class="ask" role="group" tabindex="-1" aria-label=${harmless(`${run.name} asks: ${what}`)} ref=${(element) => (this.element = element)}>
+      ${question.kind === "approval" ? html`<${Approval} question=${question} state=${state} />` : html`<${Form} question=${question} state=${state} />`}
+      ${left !== null ? html`<p class="muted num">lapses in ${seconds(left)}</p>` : null}
+    </div>`;
+  }
 }
 
 class Approval extends Component {
