@@ -156,6 +156,11 @@ def test_names_of_other_libraries_are_translated(name: str, ours: str) -> None:
         assert raised.value.hint == argument_hint(name)
 
 
+def test_a_slip_of_the_finger_is_not_taken_for_a_providers_field() -> None:
+    with pytest.raises(UnsupportedSetting, match=r"Did you mean thread=\?$"):
+        Agent(model="offline").run("q", thred=1)  # type: ignore[call-overload]
+
+
 def test_what_the_agent_takes_in_two_spellings_a_run_takes_in_none() -> None:
     with pytest.raises(UnsupportedSetting, match=r"llm_base_url=. It belongs to the agent"):
         Agent(model="offline").run("q", llm_base_url="x")  # type: ignore[call-overload]

@@ -184,5 +184,5 @@ def test_servers_of_a_file_are_among_the_tools(tmp_path: Path, bare: pytest.Monk
     file = tmp_path / "mcp.json"
     file.write_text('{"mcpServers": {"files": {"command": "x"}}}', "utf-8")
     assert [one.name for one in agent("--model", "offline", "--mcp", str(file)).tools] == ["files"]
-    with pytest.raises(ConfigurationError, match=r"--mcp .*No such file"):
+    with pytest.raises(ConfigurationError, match=r"none.json cannot be read: No such file"):
         agent("--model", "offline", "--mcp", str(tmp_path / "none.json"))

@@ -255,6 +255,7 @@ def _no_lambda_name() -> Any:
         (lambda: tool(search), "search is a tool already"),
         (lambda: as_tool(Shelf), "Shelf is a class"),
         (lambda: as_tool(3), "3 is not callable"),  # type: ignore[arg-type]
+        (lambda: as_tool("python srv.py"), r"is written MCP\(…\)"),  # type: ignore[arg-type]
         (lambda: tool(classmethod(_async)), "Put @classmethod above @tool"),  # type: ignore[call-overload,arg-type]
         (lambda: as_tools(search), r"Pass a list of tools"),  # type: ignore[arg-type]
         (lambda: as_tools("search"), "'s' is not callable"),  # type: ignore[arg-type]

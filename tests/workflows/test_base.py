@@ -398,7 +398,8 @@ def test_a_workflow_accepts_any_iterable() -> None:
 @pytest.mark.parametrize(
     ("made", "ran", "said"),
     [
-        ({"show_dashbord": True}, {}, "Did you mean show_dashboard="),
+        ({"show_dashbord": True}, {}, r"Unknown argument show_dashbord=\. Did you mean show_dashboard=\?$"),
+        ({}, {"thred": Thread()}, r"Unknown argument thred=\.$"),
         ({"dashboard": True}, {}, "Write show_dashboard=True"),
         ({"max_workers": 3}, {}, "Write max_concurrency="),
         ({}, {"img": "a.png"}, r"Image\(url="),

@@ -61,8 +61,8 @@ SHOWN: Final = 60
 """Characters of a wrong value that are shown: enough to know it again."""
 
 
-def unknown(name: str, known: Iterable[str] = (), *, hint: str = "") -> UnsupportedSetting:
-    """The error for an unknown argument; `known` are the valid ones besides the settings.
+def unknown(name: str, known: Iterable[str] = (), *, hint: str = "", takes_settings: bool = True) -> UnsupportedSetting:
+    """The error for an unknown argument; `known` are the valid ones, besides the settings if it takes these.
 
     `hint` says what to write instead, if the caller knows; otherwise the names of other libraries are searched.
     """
@@ -72,10 +72,10 @@ def unknown(name: str, known: Iterable[str] = (), *, hint: str = "") -> Unsuppor
     if not hint:
         import difflib
 
-        near = difflib.get_close_matches(name, sorted({*known, *SETTINGS}), 1, LIKENESS)
-        meant = f"Did you mean {near[0]}=? " if near else ""
-        hint = f"{meant}Fields that only one provider has go into extra={{…}}."
-    return UnsupportedSetting(f"Unknown argument or setting {name}=.", hint=hint)
+        near = difflib.get_close_matches(name, sorted({*known, *(SETTINGS if takes_settings else ())}), 1, LIKENESS)
+        extra = "Fields that only one provider has go into extra={…}." if takes_settings else ""
+        hint = f"Did you mean {near[0]}=?" if near else extra
+    return UnsupportedSetting(f"Unknown argument{' or setting' * takes_settings} {name}=.", hint=hint)
 
 
 def wrong(name: str, value: Any, instead: str) -> ConfigurationError:

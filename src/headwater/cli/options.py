@@ -168,14 +168,7 @@ def _servers(files: list[str]) -> list[Any]:
         return []
     from headwater.tools.mcp.declaration import MCP
 
-    servers: list[Any] = []
-    for file in files:
-        try:
-            servers += MCP.from_file(file)
-        except OSError as error:
-            why = error.strerror or type(error).__name__
-            raise ConfigurationError(f"--mcp {file}: {why}.", hint="Name a file with MCP servers.") from None
-    return servers
+    return [server for file in files for server in MCP.from_file(file)]
 
 
 def _laid_over(

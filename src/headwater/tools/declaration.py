@@ -358,9 +358,10 @@ def _check_function(function: Any) -> None:
     if isinstance(function, type):
         raise InvalidTool(f"{function.__name__} is a class.", hint="Pass a function or a callable object.")
     if not callable(function):
+        server = " A command or a URL of an MCP server is written MCP(…)." if isinstance(function, str) else ""
         raise InvalidTool(
             f"{function!r} is not callable.",
-            hint="A tool is a function (its name, without parentheses), a Tool, or an agent.",
+            hint=f"A tool is a function (its name, without parentheses), a Tool, or an agent.{server}",
         )
 
 

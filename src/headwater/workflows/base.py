@@ -127,7 +127,7 @@ class Workflow(DeepCopied, OtherMethods, Journaled[Any], Generic[ResultT]):
         **more: Any,
     ) -> None:
         for unknown in more:
-            raise validation.unknown(unknown, _OPTIONS, hint=_not_mine(unknown))
+            raise validation.unknown(unknown, _OPTIONS, hint=_not_mine(unknown), takes_settings=False)
         self.name: str = well_formed(name)
         self.description = description
         self.agents: tuple[Member, ...] = checked_members(agents, name)
@@ -306,7 +306,7 @@ class Workflow(DeepCopied, OtherMethods, Journaled[Any], Generic[ResultT]):
         **more: Any,
     ) -> WorkflowRun:
         for unknown in more:
-            raise validation.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown))
+            raise validation.unknown(unknown, _RUN_OPTIONS, hint=_not_mine(unknown), takes_settings=False)
         if context is None:
             refuse_without(self._declared_contexts({id(self)}))
         given = as_messages(task)

@@ -62,6 +62,12 @@ def test_what_is_wrong_is_said(tmp_path: Path, content: Any, said: str) -> None:
         servers_in(written(tmp_path, content))
 
 
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.json", tmp_path):
+        with pytest.raises(ConfigurationError, match=f"{path.name} cannot be read: .+ Name a file with MCP servers"):
+            MCP.from_file(path)
+
+
 def test_each_becomes_a_server_under_its_name(tmp_path: Path) -> None:
     servers = MCP.from_file(written(tmp_path, {"mcpServers": {"a": {"command": "x"}, "b": {"url": "http://b"}}}))
     assert [one.name for one in servers] == ["a", "b"]

@@ -112,8 +112,7 @@ class MCP(Toolbox, ExplainedClass):
     def from_file(cls, path: str | os.PathLike[str]) -> tuple[MCP, ...]:
         """Returns the servers of an `mcp.json`, to be added to `tools=`.
 
-        `${NAME}` in it is an environment variable, `${NAME:-default}` one with a default. Raises ConfigurationError,
-        OSError.
+        `${NAME}` in it is an environment variable, `${NAME:-default}` one with a default. Raises ConfigurationError.
         """
         from headwater.tools.mcp.file import servers_in
 

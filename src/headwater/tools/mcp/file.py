@@ -27,11 +27,14 @@ _VARIABLE: Final = re.compile(r"\$\{(?:env:)?([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*
 def servers_in(path: str | os.PathLike[str]) -> dict[str, tuple[Any, dict[str, Any]]]:
     """Returns the target and the options of each server by its name, without those that are disabled.
 
-    Raises ConfigurationError, which names the server and the variable, OSError if the file cannot be read.
+    Raises ConfigurationError, which names the file, and the server and the variable if one of these is the cause.
     """
     where = os.fspath(path)
     try:
         read = json.loads(Path(where).read_text("utf-8"))
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise ConfigurationError(f"{where} cannot be read: {why}.", hint="Name a file with MCP servers.") from None
     except ValueError as error:
         raise ConfigurationError(f"{where} is not JSON: {error}.", hint=_HOW) from None
     servers = read.get("mcpServers", read.get("servers")) if isinstance(read, dict) else None
