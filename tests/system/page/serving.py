@@ -11,7 +11,6 @@ from typing import Any
 import uvicorn
 
 from headwater.web.http.guard import Guard
-from headwater.web.limits import Limits
 from headwater.web.routing import router
 from headwater.web.server import config
 
@@ -19,12 +18,12 @@ __all__ = ("serving",)
 
 
 @contextmanager
-def serving(*members: Any, token: str | None = None, prefix: str = "", limits: Limits | None = None) -> Iterator[str]:
-    """The address of a server of `members`, under `prefix`; it is stopped afterwards."""
+def serving(*members: Any, token: str | None = None, prefix: str = "", **options: Any) -> Iterator[str]:
+    """The address of a server of `members`, under `prefix`; it is stopped afterwards. `options` are the router's."""
     from starlette.applications import Starlette
     from starlette.routing import Mount
 
-    app: Any = router(*members, guard=Guard(token=token), limits=limits)
+    app: Any = router(*members, guard=Guard(token=token), **options)
     if prefix:
         app = Starlette(routes=[Mount(prefix, app=app)])
     with socket.socket() as listener:

@@ -60,6 +60,21 @@ def test_a_call_is_approved_with_a_key(chromium: Browser) -> None:
         assert page.problems == []
 
 
+def test_an_approvers_note_is_not_part_of_the_result(chromium: Browser) -> None:
+    with serving(booker(), owner=lambda connection: "Ann") as url:
+        page = chromium.page()
+        page.go(url)
+        ask(page)
+        page.click(".ask .field input")
+        page.type("but a cheap one")
+        page.click(".ask .yes")
+        page.until("document.querySelector('.how.done') !== null")
+        lines = page.run("[...document.querySelectorAll('.tool .by, .tool .out')].map((one) => one.innerText)")
+        assert lines == ["Approved by Ann with the note but a cheap one", "Booked."]
+        assert page.run("document.querySelector('.tool .by q').innerText") == "but a cheap one"
+        assert page.problems == []
+
+
 def test_a_question_leaves_the_focus_where_someone_writes(chromium: Browser) -> None:
     call = Call("book_pilot_boat", {"port": "Brest", "at": "07:15", "draught": "3.4 m"})
     slow = agent("booker", "offline/booker", 120, [LONG, call], ["All is done."], tools=[book_pilot_boat])
@@ -88,8 +103,8 @@ def test_a_call_is_denied_with_a_note_and_one_is_approved_with_other_arguments(c
         page.type("Too early.")
         page.click(".ask .row button:nth-child(3)")
         page.until("document.querySelector('.how.done') !== null")
-        assert "denied" in page.text()
-        assert "Too early." in page.text()
+        assert page.run("document.querySelector('.tool .num').innerText") == "denied"
+        assert page.run("document.querySelector('.tool .by').innerText") == "Denied with the note Too early."
         page.press("Escape")
         page.press("n")
         ask(page)

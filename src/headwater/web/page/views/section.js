@@ -188,10 +188,12 @@ function Call({ call, run, state, now }) {
       <code>${harmless(call.name)}</code>
       <span class="args">${call.arguments !== null ? argumentsLine(call.arguments) : oneLine(call.json.slice(-160))}</span>
       <span class="num">${TOLD[call.state] ?? lasted}</span>
+      ${call.decidedBy || call.note
+        ? html`<span class="by">${call.state === "refused" ? "Denied" : "Approved"}${call.decidedBy ? ` by ${harmless(call.decidedBy)}` : ""}${call.note ? html` with the note <q>${harmless(call.note)}</q>` : null}</span>`
+        : null}
       ${out || share !== null
         ? html`<span class="out"><span class="line">${oneLine(out ?? "", 300)}</span>${share !== null ? html`<${Bar} share=${share} />` : null}</span>`
         : null}
-      ${call.decidedBy || call.note ? html`<span class="out">${harmless([call.decidedBy && `${call.state === "refused" ? "denied" : "approved"} by ${call.decidedBy}`, call.note].filter(Boolean).join(": "))}</span>` : null}
     </div>
     ${call.over && long(call) ? html`<details class="more"><summary>All of it</summary><pre tabindex="0"><code>${harmless(whole(call))}</code></pre></details>` : null}
     ${child ? html`<${Section} run=${child} state=${state} inner=${true} />` : null}
