@@ -103,13 +103,9 @@ def of(kind: type[Any], events: Sequence[Event]) -> list[Any]:
 
 def test_a_token_has_nothing_else_that_is_read() -> None:
     """A field that is added to a chunk has to be excluded from tokens, or it would be skipped."""
-    pairs: list[tuple[type[Any], type[Any], set[str]]] = [
-        (_Delta, _TokenDelta, set()),
-        (_Choice, _TokenChoice, set()),
-        (_Chunk, _Token, {"citations", "search_results"}),  # what repeats them ends with a chunk that is no token
-    ]
-    for whole, token, left_out in pairs:
-        assert {*whole.__struct_fields__} - {*token.__struct_fields__} == left_out
+    pairs: list[tuple[type[Any], type[Any]]] = [(_Delta, _TokenDelta), (_Choice, _TokenChoice), (_Chunk, _Token)]
+    for whole, token in pairs:
+        assert whole.__struct_fields__ == token.__struct_fields__
 
 
 def test_other_chunks_among_tokens_are_read() -> None:
@@ -544,6 +540,13 @@ def test_sources() -> None:
         SourceFound(step=1, url="https://c", title="C", quote="cc"),
         SourceFound(step=1, url="https://d"),
     ]
+
+
+def test_sources_beside_a_token() -> None:
+    middle = chunk({"content": "b"}, citations=["https://a"], search_results=[{"url": "https://b"}])
+    _, events = read(body(chunk({"content": "a"}), middle, chunk({"content": "c"}), chunk({}, finish="stop")))
+    assert {source.url for source in of(SourceFound, events)} == {"https://a", "https://b"}
+    assert Telling(events).text == "abc"
 
 
 def test_images() -> None:

@@ -118,6 +118,8 @@ class _Token(_Wire):
     usage: None = None
     error: None = None
     x_groq: None = None
+    citations: None = None
+    search_results: None = None
 
 
 MAX_OTHER: Final = 8
