@@ -12,7 +12,7 @@ from headwater.backends.offline import Call, Say, Wait
 from headwater.events import Event, RunCancelled, RunFailed, RunWaiting
 from headwater.runtime.from_log import DrivenElsewhere
 from headwater.testing import check_log, sample_logs
-from headwater.web.limits import WORK_SECONDS, Limits
+from headwater.web.limits import WORK_SECONDS, WRITE_BYTES, Limits
 from headwater.web.native.wire import NDJSON, SSE, SSE_HELLO, SSE_IDLE, json_line
 from headwater.web.runs.live_run import FOLLOWED_SECONDS, LiveRun, OnDisconnect, Reading
 from headwater.web.wires.wire import Wire
@@ -189,6 +189,41 @@ async def test_heartbeats_count_from_the_last_direct_write() -> None:
     await asyncio.sleep(15)
     assert reading.since - begun == 10
     await task
+
+
+@virtual
+async def test_a_heartbeat_is_never_within_a_frame() -> None:
+    live = live_of(paced("a", 2, 10.0))
+    wire = Wire(key="large", make=lambda: lambda event: b"x" * 2 * WRITE_BYTES, media_type="x", idle=SSE_IDLE)
+    reading = live.read(wire)
+    got: list[bytes] = []
+    room = 100
+
+    def write(data: bytes) -> bool:
+        nonlocal room
+        room -= 1
+        if room >= 0:
+            got.append(data)
+        return room >= 0
+
+    reading.direct = write
+
+    async def follow() -> None:
+        while data := await anext(reading, b""):
+            got.append(data)
+
+    task = asyncio.create_task(follow())
+    await asyncio.sleep(10)
+    told = sum(map(len, got))
+    room = 1
+    assert reading.wake()
+    live._show()  # more events, before the reader's task continues
+    assert sum(map(len, got)) == told
+    await task
+    reading.close()
+    before, _, after = b"".join(got).partition(SSE_IDLE)
+    assert (len(before) % (2 * WRITE_BYTES), len(after) % (2 * WRITE_BYTES)) == (0, 0)
+    assert len(before + after) == 2 * WRITE_BYTES * len(live.log)
 
 
 @virtual

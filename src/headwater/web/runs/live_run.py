@@ -520,6 +520,8 @@ class Reading(AsyncIterator[bytes]):
             return True
         if self._nap is None or self._nap.done() or not self.wire.idle:
             return False
+        if self._followers is not None:
+            self._followers.remove(self)  # now: what is written before its task continues may stop within a frame
         self._said += self.wire.idle
         self.rouse()
         return True
