@@ -38,6 +38,10 @@ class Counted(MemoryLog):
         await asyncio.sleep(0)
         return await super().beat(worker)
 
+    async def forget(self, worker: str) -> None:
+        await asyncio.sleep(0)
+        await super().forget(worker)
+
 
 def test_of_runs_that_begin_at_once_one_sends_the_heartbeat() -> None:
     log = Counted()
@@ -51,6 +55,22 @@ def test_of_runs_that_begin_at_once_one_sends_the_heartbeat() -> None:
 
     asyncio.run(main())
     assert log.beats == 1
+
+
+def test_a_former_worker_may_be_forgotten_twice_at_once() -> None:
+    log = Counted()
+
+    async def opening() -> RunLog:
+        return log
+
+    async def main() -> None:
+        here = station(opening)
+        await here.claim(log)
+        here.abandon()
+        await asyncio.gather(here.forget_former(log), here.forget_former(log))  # by its loop and the journal's thread
+        assert not here.former
+
+    asyncio.run(main())
 
 
 def test_the_store_is_opened_once_and_closed_with_the_loop() -> None:

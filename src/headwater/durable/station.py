@@ -55,7 +55,7 @@ class Station:
     ) -> None:
         self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
         self.about: Worker = about
-        self.former: list[str] = []
+        self.former: set[str] = set()
         """The workers that it was, until the journal has forgotten them."""
         self.members = members
         self.writer: Writer = Writer(self.log)
@@ -216,7 +216,7 @@ class Station:
         """Stops driving all runs: the store is unreachable, and others take over, or this one as another worker."""
         if self.claims:
             self.claims = False
-            self.former.append(self.worker)
+            self.former.add(self.worker)
             another = f"{self.worker.rpartition('-')[0] or self.worker}-{os.urandom(4).hex()}"
             self.about = msgspec.structs.replace(self.about, id=another)
         for run, _ in self._writing.values():
@@ -237,7 +237,7 @@ class Station:
         """Has the journal forget the workers that it was, so that their runs are due. Raises JournalUnavailable."""
         for worker in [*self.former]:
             await log.forget(worker)
-            self.former.remove(worker)
+            self.former.discard(worker)  # the journal's thread may have done it meanwhile
 
     async def close(self) -> None:
         """Stops driving, stores the remaining events, gives the runs back, and closes the store."""
