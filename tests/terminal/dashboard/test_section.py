@@ -42,6 +42,15 @@ def test_tools_and_notes_are_between_the_text() -> None:
     ]
 
 
+def test_the_name_of_a_tool_has_the_room_beside_the_agents_name() -> None:
+    tool = "lookup_prices_of_the_market"
+    shown = board(log.begun("ann"), log.tool_started("ann", tool), members=("ann",))
+    assert f"  tool {tool}  " in drawn(shown, 100)[1]
+    endless = drawn(board(log.begun("ann"), log.tool_started("ann", tool * 4), members=("ann",)), 100)[1]
+    assert endless.startswith(f"│ 🔧 ann  tool {tool}")
+    assert "…" in endless
+
+
 def test_text_of_another_step_is_separate() -> None:
     spoken = [*log.said("ann", "One."), *log.asked("ann", step=2), *log.said("ann", "Two.", step=2)]
     rows = drawn(board(log.begun("ann"), spoken, members=("ann",)), 60, 24)

@@ -121,8 +121,9 @@ class Sheet:
         view, pen = self._view, self._pen
         key = (view.version, int(view.elapsed(now)), columns, inner, view.ended, self.lead, self.short)
         if self._head_key != key:
-            name = pen.fit(self.name, columns.name - cells(self.lead))
-            state = self._state(columns.state, now)
+            room = columns.name - cells(self.lead)
+            name = pen.fit(self.name, room)
+            state = self._state(columns.state, now, beside=max(room - cells(name), 0))
             figures = self._figures(columns, now)
             pulse = self._bars(columns, now)
             used = (
@@ -194,8 +195,8 @@ class Sheet:
         told = bars(self._view.pulse(now))
         return [Span("  "), Span(told, self.hue), Span(" " * (columns.bars - len(told)))]
 
-    def _state(self, room: int, now: float) -> str:
-        """Returns the state in one or two words."""
+    def _state(self, room: int, now: float, *, beside: int = 0) -> str:
+        """Returns the state in one or two words; `beside` is the room that the name of a tool can have besides."""
         view = self._view
         if view.state == "retrying" and view.retry_at is not None and view.retry_at - now >= 1:
             return f"retrying in {view.retry_at - now:.0f} s"
@@ -203,7 +204,7 @@ class Sheet:
             return "done, healed" if room >= 12 else "healed"
         if view.state == "asking" and room < 14:
             return "needs you"
-        return self._pen.fit(settled(one_line(view.doing)), room)
+        return self._pen.fit(settled(one_line(view.doing)), room + beside)
 
     # --- text, tools, notes
 
