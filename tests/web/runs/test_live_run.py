@@ -14,7 +14,7 @@ from headwater.runtime.from_log import DrivenElsewhere
 from headwater.testing import check_log, sample_logs
 from headwater.web.limits import WORK_SECONDS, WRITE_BYTES, Limits
 from headwater.web.native.wire import NDJSON, SSE, SSE_HELLO, SSE_IDLE, json_line
-from headwater.web.runs.live_run import FOLLOWED_SECONDS, LiveRun, OnDisconnect, Reading
+from headwater.web.runs.live_run import EVENTS_AT_ONCE, FOLLOWED_SECONDS, LiveRun, OnDisconnect, Reading
 from headwater.web.wires.wire import Wire
 from tests.support.members import paced, speaker
 from tests.support.streams import scripted
@@ -109,6 +109,27 @@ async def test_a_reader_gets_everything_from_its_position() -> None:
         assert await reader == whole(live, int(reader.get_name()))
     assert await rest_of(live, NDJSON, 3) == whole(live, 3)
     assert await rest_of(live, NDJSON, len(live.log)) == b""
+
+
+@virtual
+async def test_other_tasks_run_while_a_late_reader_catches_up() -> None:
+    live = live_of(speaker("a", ["a "] * 3 * EVENTS_AT_ONCE))
+    await live.task
+    turns = pieces = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    reading = live.read(NDJSON)
+    async for _ in reading:
+        pieces += 1
+    reading.close()
+    task.cancel()
+    assert turns >= pieces - 1 > 3
 
 
 @virtual

@@ -460,13 +460,15 @@ class Reading(AsyncIterator[bytes]):
         leads = live.leader is self
         if leads and self._done and not live.over:
             await live.lead()  # only that makes more events visible
+        if self._map is not None:
+            await asyncio.sleep(0)  # yield to other tasks while catching up: a write to a quick reader does not
         while True:
             if data := self._take():
                 self.given = True
                 self._since = live._loop.time()
                 return data
             if self._block is None:
-                await asyncio.sleep(0)  # yield to other tasks while catching up
+                await asyncio.sleep(0)
                 continue
             if live.over:
                 raise StopAsyncIteration
