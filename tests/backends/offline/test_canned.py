@@ -91,6 +91,27 @@ def test_without_a_user_message_nothing_is_quoted() -> None:
     assert answer_to(OfflineModel(shape="markdown"), request).text.startswith("# Nothing was asked")
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_it_says_that_it_was_given_the_conversation(shape: Shape) -> None:
+    earlier = (
+        Message.user("Why?"),
+        Message.assistant("Because."),
+        Message.user("And when?"),
+        Message.assistant("Now."),
+    )
+    first = ask("Where?")
+    third = msgspec.structs.replace(first, messages=(*earlier, *first.messages))
+    said = "This is message 3 of our conversation. The one before was: “And when?”"
+    assert said in answer_to(OfflineModel(shape=shape), third).text
+    assert "our conversation" not in answer_to(OfflineModel(shape=shape), first).text
+
+
+def test_the_answers_that_a_workflow_passes_on_are_no_title() -> None:
+    text = answer_to(OfflineModel(), ask("List the tides.", Message.user("pilot has answered:\n\n# A list"))).text
+    assert text.startswith("# List the tides.\n")
+    assert "our conversation" not in text
+
+
 def test_low_verbosity_is_the_first_paragraph() -> None:
     whole = answer_to(OfflineModel(), ask()).text
     assert answer_to(OfflineModel(), ask(verbosity="low")).text == whole.partition("\n\n")[0]

@@ -197,6 +197,12 @@ def test_words_and_numbers_of_the_task_are_used_in_order() -> None:
     assert sample(schema, "Add 2 and 3") == {"a": 2, "b": 3, "c": 1, "query": "Add 2 and 3"}
 
 
+def test_words_that_only_ask_are_not_taken() -> None:
+    names = ("base", "target")
+    schema = {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": [*names]}
+    assert sample(schema, "How many euros should we need for some dollars?") == {"base": "euros", "target": "dollars"}
+
+
 def test_mutually_recursive_schemas_end() -> None:
     names = [f"S{number}" for number in range(12)]
     everyone = [{"$ref": f"#/$defs/{name}"} for name in names]

@@ -62,7 +62,7 @@ def answer(request: Request, shape: Shape | None = None, seed: int = 0) -> Seque
     elif request.output is not None:
         turn.append(Say(json.dumps(sample(request.output.schema, task, matching=True), ensure_ascii=False)))
     else:
-        text = _WRITERS[shape or _shape_for(task)](task, results, seed)
+        text = _WRITERS[shape or _shape_for(task)](task, _asked(request.messages), results, seed)
         turn.append(Say(_as_long_as(text, request.settings.verbosity)))
     return _stopped(turn, request.settings.stop or ())
 
@@ -75,6 +75,18 @@ def _since_the_task(messages: Sequence[Message]) -> tuple[str, list[ToolResult]]
             return message.text, results
         results[:0] = [part for part in message.content if isinstance(part, ToolResult)]
     return "", results
+
+
+def _asked(messages: Sequence[Message]) -> list[str]:
+    """What the user said, message by message. Of several in a row it is the first: the others are what a workflow
+    passes on."""
+    asked: list[str] = []
+    last = ""
+    for message in messages:
+        if message.role == "user" != last:
+            asked.append(message.text)
+        last = message.role
+    return asked
 
 
 def _calls(request: Request, task: str) -> list[Call]:
@@ -130,14 +142,15 @@ _WHAT_A_MODEL_DOES = (
 _HOW_TO_GO_ON = 'Name a model and set its key, and the same program streams a real answer: model="openai/gpt-5.4".'
 
 
-def _prose(task: str, results: Sequence[ToolResult], seed: int) -> str:
+def _prose(task: str, asked: Sequence[str], results: Sequence[ToolResult], seed: int) -> str:
     paragraphs = [_pick(_NO_MODEL, seed), f"You asked: {_sentence(_quoted(task))} {_pick(_WHAT_A_MODEL_DOES, seed)}"]
-    paragraphs += [_came_back(result) for result in results]
+    paragraphs += [*_remembered(asked[:-1]), *(_came_back(result) for result in results)]
     return "\n\n".join([*paragraphs, _HOW_TO_GO_ON])
 
 
-def _markdown(task: str, results: Sequence[ToolResult], seed: int) -> str:
-    parts = [f"# {_shortened(task, QUOTED_TOPIC) or 'Nothing was asked'}", _pick(_NO_MODEL, seed)]
+def _markdown(task: str, asked: Sequence[str], results: Sequence[ToolResult], seed: int) -> str:
+    title = _shortened(asked[-1] if asked else "", QUOTED_TOPIC)
+    parts = [f"# {title or 'Nothing was asked'}", _pick(_NO_MODEL, seed), *_remembered(asked[:-1])]
     if results:
         parts += ["## Tool results", "\n".join(f"- {_came_back(result)}" for result in results)]
     parts += [
@@ -156,7 +169,7 @@ def _markdown(task: str, results: Sequence[ToolResult], seed: int) -> str:
     return "\n\n".join(parts)
 
 
-def _poem(task: str, results: Sequence[ToolResult], seed: int) -> str:
+def _poem(task: str, asked: Sequence[str], results: Sequence[ToolResult], seed: int) -> str:
     verses = [
         "I'm not a language model,\nno weights, no mind, no dream:\n"
         "the same few lines for everyone,\ntoken by token, a stream.",
@@ -165,7 +178,15 @@ def _poem(task: str, results: Sequence[ToolResult], seed: int) -> str:
     ]
     if seed % 2:
         verses.reverse()
-    return "\n\n".join([*verses, *(_came_back(result) for result in results), _HOW_TO_GO_ON])
+    return "\n\n".join([*verses, *_remembered(asked[:-1]), *(_came_back(result) for result in results), _HOW_TO_GO_ON])
+
+
+def _remembered(before: Sequence[str]) -> list[str]:
+    """A paragraph about the conversation; none for its first message."""
+    if not before:
+        return []
+    said = _sentence(_quoted(before[-1]))
+    return [f"This is message {len(before) + 1} of our conversation. The one before was: {said}"]
 
 
 _WRITERS = {"prose": _prose, "markdown": _markdown, "poem": _poem}

@@ -54,9 +54,9 @@ _FORMATS = {
 }
 _WHOLE_TASK = frozenset({"input", "message", "prompt", "q", "query", "question", "request", "search", "task", "text"})
 _SMALL_WORDS = re.compile(
-    "a|about|an|and|are|at|be|by|can|could|do|does|find|for|from|get|give|how|i|in|is|it|me|my|of|on|or|please|say|search"
-    "|show|tell|that|the|their|then|there|these|this|to|us|use|was|what|when|where|which|who|will|with|would|write|you"
-    "|your",
+    "a|about|all|an|and|any|are|at|be|by|can|could|do|does|find|for|from|get|give|has|have|how|i|if|in|is|it|let|many|me"
+    "|much|my|need|of|on|or|our|please|say|search|should|show|some|tell|that|the|their|then|there|these|they|this|to|us"
+    "|use|want|was|we|what|when|where|which|who|why|will|with|would|write|you|your",
     re.IGNORECASE,
 )
 
