@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, Inexact, localcontext
 from typing import Any
 
 import pytest
@@ -455,3 +455,17 @@ def test_the_log_has_the_cost_of_every_report() -> None:
     costs = [event.usage.cost for event in log if isinstance(event, UsageReported)]
     assert costs
     assert all(cost is not None for cost in costs)
+
+
+def test_a_budget_counts_in_any_decimal_context() -> None:
+    def spend() -> tuple[Decimal, Decimal | None]:
+        prices, budget = {"offline": Price(input="1.234567", output="9.87654321")}, Budget(cost="0.123456789")
+        Agent(model=ScriptedModel(["one two three"]), prices=prices).run("go", budget=budget)
+        return budget.spent.cost, budget.left.cost
+
+    expected = spend()
+    with localcontext() as context:
+        context.prec = 2
+        assert spend() == expected
+        context.traps[Inexact] = True
+        assert spend() == expected

@@ -168,7 +168,7 @@ class Budget(ExplainedClass):
 
     def _left_of(self, spent: Spent) -> Left:
         lefts = {
-            name: max(limit - getattr(spent, name), type(limit)(0))
+            name: max(_less(limit, getattr(spent, name)), type(limit)(0))
             for name in _NAMES
             if (limit := self.limit(name)) is not None
         }
@@ -222,7 +222,7 @@ class Budget(ExplainedClass):
         spent, warned = self._spent, []
         for name in _NAMES:
             limit = self.limit(name)
-            if limit is None or name in self._warned or getattr(spent, name) < limit * LOW:
+            if limit is None or name in self._warned or getattr(spent, name) < DOLLARS.multiply(limit, LOW):
                 continue
             with self._lock:
                 if name in self._warned:
@@ -248,6 +248,10 @@ def _limit(name: str, value: Any) -> int | None:
     if value is None or (type(value) is int and value >= 0):
         return value
     raise ConfigurationError(f"Budget({name}={value!r}) is not a limit.", hint="Give a whole number of at least 0.")
+
+
+def _less(limit: Any, spent: Any) -> Any:
+    return DOLLARS.subtract(limit, spent) if isinstance(limit, Decimal) else limit - spent
 
 
 def _short(dollars: Decimal) -> str:
@@ -366,11 +370,11 @@ class Meter:
         if budget.total_tokens is not None:
             yield "total_tokens", budget.total_tokens - spent.total_tokens - self._input
         if budget.cost is not None:
-            left = budget.cost - spent.cost - of_input
+            left = DOLLARS.subtract(DOLLARS.subtract(budget.cost, spent.cost), of_input)
             if left < 0:
                 yield "cost", 0
             elif self._per_output:
-                yield "cost", int(left / self._per_output)
+                yield "cost", int(DOLLARS.divide(left, self._per_output))
 
     def heard(self, events: Sequence[Event], usage: Usage | None) -> list[Event]:
         """See `backends.retry.Meter`."""
@@ -398,7 +402,8 @@ class Meter:
         cost = usage.cost
         if self._rates is not None and (cost is None or written > (usage.output_tokens or 0)):
             rest = written - (usage.output_tokens or 0) if cost is not None else written
-            cost = (self._rates.of_input(read) if cost is None else cost) + self._per_output * rest
+            known = self._rates.of_input(read) if cost is None else cost
+            cost = DOLLARS.add(known, DOLLARS.multiply(self._per_output, rest))
         return Spent(cost=cost or Decimal(0), output_tokens=written, total_tokens=read + written, requests=1)
 
     def settle(self, usage: Usage | None) -> None:
