@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
-from headwater.errors import Cancelled, IncompleteStream, UsageError
+from headwater.errors import Cancelled, HeadwaterError, IncompleteStream
 from headwater.events import AnyEvent, Event, RunFinished, TextDelta
 from headwater.readers.chunks import Chunks, StreamChunk
 from headwater.readers.hold import Hold
@@ -281,8 +281,8 @@ def drain_blocking(run: Run, kept: KeptLoop, *, alone: bool = False) -> None:
         run.abort("caller")
         interrupt.response = run.response()  # type: ignore[attr-defined]
         raise
-    except UsageError as mistake:
-        forget_our_frames(mistake)
+    except HeadwaterError as error:
+        forget_our_frames(error)
         raise
     except asyncio.CancelledError as error:
         raise Cancelled("The run was cancelled from inside its loop.", response=run.response()) from error

@@ -18,7 +18,7 @@ from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from headwater.backends.interrupt import running_loop
-from headwater.errors import Cancelled, UsageError
+from headwater.errors import Cancelled, HeadwaterError
 from headwater.events import ErrorInfo, Event
 from headwater.events.controls import one_line
 from headwater.tools.context import ToolContext, current_call
@@ -151,8 +151,12 @@ def _is_ours(frame: FrameType) -> bool:
 
 
 def forget_our_frames(error: BaseException) -> None:
-    """Removes the traceback of a usage error if all of its frames are headwater's, since it would not help."""
-    if isinstance(error, UsageError) and all(_is_ours(frame) for frame, _ in traceback.walk_tb(error.__traceback__)):
+    """Removes the traceback of one of headwater's errors if all of its frames are headwater's: its message says what to
+    do, and the frames do not help. An exception that has another type is a mistake here or in user code, and keeps its
+    own, as the error's cause does."""
+    if isinstance(error, HeadwaterError) and all(
+        _is_ours(frame) for frame, _ in traceback.walk_tb(error.__traceback__)
+    ):
         error.__traceback__ = None
 
 

@@ -133,8 +133,8 @@ class Log:
     def failed_with(self, error: BaseException) -> None:
         """Returns the error with the traceback of the first run that failed with it.
 
-        An error propagates from run to run, and each would add its frames, which do not help. For a usage error, none
-        of headwater's frames help.
+        An error propagates from run to run, and each would add its frames, which do not help. For headwater's own
+        errors none of its frames help.
         """
         forget_our_frames(error)
         error.__traceback__ = self._raised.setdefault(id(error), error.__traceback__)

@@ -1,4 +1,4 @@
-"""A user's mistake is raised where it was made: the traceback of a script has no more than five frames."""
+"""An error is raised where the run was read: the traceback of a script has no more than five frames."""
 
 from __future__ import annotations
 
@@ -63,6 +63,30 @@ def test_a_missing_key_shows_few_frames(way: str, tmp_path: Path) -> None:
     assert len(frames) <= MOST, done.stderr
     assert "\nheadwater.errors.MissingKey: No key for openai. Set OPENAI_API_KEY" in done.stderr
     assert done.stderr.count("Traceback") == 1
+
+
+FAILURES = {
+    "ConnectionFailed": "Agent(model=Model('vllm/x', base_url='http://127.0.0.1:9/v1', retries=0))",
+    "OutputInvalid": "Agent(model=ScriptedModel(lambda _: 'no'), output_type=int)",
+}
+READ = (
+    "{}.run('Hello')",
+    "for chunk in {}.run_stream('Hello'): pass",
+    "{}.run_stream('Hello').result_sync()",
+    "SequentialWorkflow([{}]).run('Hello')",
+)
+
+
+@pytest.mark.parametrize("kind", FAILURES)
+@pytest.mark.parametrize("way", READ)
+def test_a_failed_run_shows_few_frames(way: str, kind: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(f"{BEGIN}from headwater import Model\n{way.format(FAILURES[kind])}\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, encoding="utf-8", check=False)
+    frames = re.findall(r'^  File "(.*)", line \d+', done.stderr, re.MULTILINE)
+    assert frames[0] == str(script)
+    assert len(frames) <= MOST, done.stderr
+    assert f"\nheadwater.errors.{kind}: " in done.stderr
 
 
 def test_in_async_code_few_frames_are_ours(monkeypatch: pytest.MonkeyPatch) -> None:
