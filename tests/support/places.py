@@ -7,6 +7,7 @@ from typing import Any
 
 from headwater.durable.asked import asked_of
 from headwater.durable.drive import Drivable
+from headwater.durable.turns import Turns
 from headwater.events import Event
 from headwater.events.messages import Message
 from headwater.journal.memory import MemoryLog
@@ -24,6 +25,7 @@ class Place:
         self.worker = worker
         self.members: Mapping[str, Drivable] = {member.name: member for member in members}
         self.writer = Writer(self.log)
+        self.turns = Turns()
 
     async def log(self) -> RunLog:
         return self.store

@@ -23,12 +23,13 @@ import msgspec
 
 from headwater.durable.asked import Asked, AskedFor, context_of, refused_by
 from headwater.durable.inbox import Inbox, answer_body
+from headwater.durable.turns import Turn, Turns
 from headwater.errors import CrashLoop, HeadwaterError, JournalUnavailable, Parked, RunEnded, RunLost
 from headwater.events import Event, RunResumed, RunStarted, RunWaiting, StepFinished, ToolFinished
 from headwater.events.codec import decode, decode_message, encode_message
 from headwater.events.messages import Message
 from headwater.events.questions import Answer, Question
-from headwater.journal.run_log import Letter, RunInfo, RunLog
+from headwater.journal.run_log import Letter, RunInfo, RunLog, Standing
 from headwater.journal.writer import Writer, Writing
 from headwater.runtime.context import driven, others_cancel
 from headwater.runtime.log import GRAMMAR
@@ -43,6 +44,9 @@ __all__ = ("DEAD_AFTER", "MAX_FRUITLESS", "Drivable", "Place", "drive", "hear", 
 
 MAX_FRUITLESS: Final = 5
 """Drives in a row without a finished step or tool after which a run fails: it would crash the next process too."""
+
+FRUITLESS: Final = 2
+"""Such drives in a row after which a run is driven with no other one that has as many: see `turns`."""
 
 LAST_SECONDS: Final = 5.0
 """Seconds that a cancelled drive waits until its events are stored; the next drive repeats the others."""
@@ -81,6 +85,10 @@ class Place(Protocol):
     def members(self) -> Mapping[str, Drivable]:
         """The agents and workflows that can be driven here, by name."""
 
+    @property
+    def turns(self) -> Turns:
+        """The turns of runs that may end the process."""
+
     async def log(self) -> RunLog:
         """The store, opened in this loop."""
 
@@ -93,6 +101,22 @@ async def drive(place: Place, id: str) -> Run | None:
 
     Raises JournalUnavailable, and UnknownRun if it was deleted.
     """
+    turn: Turn | None = None
+    try:
+        while (found := await _due_here(place, id)) is not None:
+            member, standing = found
+            events = [*map(decode, standing.lines)]
+            if turn is not None or not FRUITLESS <= fruitless(events) < MAX_FRUITLESS:
+                return await _drive(place, member, standing, events, turn)
+            turn = await place.turns.next()  # it may end its process: then not with all others that are driven here
+        return None
+    finally:
+        if turn is not None:
+            turn.end()
+
+
+async def _due_here(place: Place, id: str) -> tuple[Drivable, Standing] | None:
+    """Returns the run and its agent; None if there is nothing to do here."""
     log = await place.log()
     standing = await log.standing(id)
     info = standing.info
@@ -101,14 +125,22 @@ async def drive(place: Place, id: str) -> Run | None:
         return None
     if info.state == "running" and info.owner != place.worker and await _is_alive(log, info.owner):
         return None
+    return member, standing
+
+
+async def _drive(
+    place: Place, member: Drivable, standing: Standing, events: Sequence[Event], turn: Turn | None
+) -> Run | None:
+    log, info, name = await place.log(), standing.info, standing.info.run
     ahead = standing.now - time.time()
-    events = [*map(decode, standing.lines)]
     run = await _made(member, info, events, standing.said)
     run.use_clock(ahead)
+    if turn is not None:
+        run.watch(turn.see)
     by = f"{place.worker}/{os.urandom(4).hex()}"
     writing = Writing(
         place.writer,
-        id,
+        name,
         first=len(events),
         by=by,
         owner=place.worker,
@@ -117,15 +149,17 @@ async def drive(place: Place, id: str) -> Run | None:
     )
     run.store(writing)
     inbox = Inbox(run, events)
-    run.people.post = poster(log, id)
+    run.people.post = poster(log, name)
     inbox.hear(standing.letters)
     if fruitless(events) >= MAX_FRUITLESS:
-        run.task_failed(_crash_loop(id))
+        run.task_failed(_crash_loop(name))
     on_waiting = getattr(member, "on_waiting", None)
     telling = None if on_waiting is None else _telling(log, run, writing, inbox, on_waiting, standing.letters)
     await _carry_out(log, run, writing, inbox, telling)
-    if telling is not None and isinstance(run.error, Parked) and (await log.info(id)).state == "running":
-        return await drive(place, id)  # the waiting was stored before all notifications: start to wait again
+    if telling is not None and isinstance(run.error, Parked) and (await log.info(name)).state == "running":
+        if turn is not None:
+            turn.end()
+        return await drive(place, name)  # the waiting was stored before all notifications: start to wait again
     if info.request.thread is not None and run.fold.end is not None:
         await place.next_of_thread(info.request.thread)
     return run

@@ -22,6 +22,7 @@ import msgspec
 
 from headwater.backends.loop_end import before_end
 from headwater.durable.drive import Drivable, drive
+from headwater.durable.turns import Turns
 from headwater.errors import HeadwaterError, RunLost, UnknownRun
 from headwater.journal.engines.in_process import InProcess
 from headwater.journal.run_log import RunInfo, RunLog, Worker
@@ -59,6 +60,7 @@ class Station:
         """The workers that it was, until the journal has forgotten them."""
         self.members = members
         self.writer: Writer = Writer(self.log)
+        self.turns: Turns = Turns()
         self.engine: InProcess | None = None
         self.turned = True
         """Whether the loop has responded since the last check."""
