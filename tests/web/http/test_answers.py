@@ -10,9 +10,11 @@ from starlette.types import Message
 from headwater.backends.offline import Say, Wait
 from headwater.web import Limits, router
 from headwater.web.http.answers import StreamAnswer, json_answer, problem_answer, words_answer
-from headwater.web.native.wire import NDJSON, json_line
+from headwater.web.limits import WRITE_BYTES
+from headwater.web.native.wire import NDJSON, SSE_IDLE, json_line
 from headwater.web.problems import Problem
 from headwater.web.runs.manager import Manager
+from headwater.web.wires.wire import Wire
 from tests.support.members import paced, speaker
 from tests.support.served import read_events, served
 from tests.support.virtual import run_virtual
@@ -83,6 +85,29 @@ def test_a_disconnected_client_is_dropped_also_in_silence() -> None:
         reader.left.set()
         await answer  # no error
         assert not live.readings
+
+    virtually(test)
+
+
+def test_a_heartbeat_of_a_leader_is_never_within_a_frame() -> None:
+    async def test(manager: Manager) -> None:
+        live, frame, got = manager.start(None, "Go.", led=True), b"x" * 2 * WRITE_BYTES, bytearray()
+        wire = Wire(key="large", make=lambda: lambda event: frame, media_type="x", idle=SSE_IDLE)
+        show, woken = live._show, list[bool]()
+
+        def woken_before() -> None:
+            if live.leader is not None and not live.leader.given:
+                woken.append(live.leader.wake())
+            show()
+
+        async def send(message: Message) -> None:
+            got.extend(message.get("body", b""))
+            await asyncio.sleep(0)  # the connection is full for a moment
+
+        live._show = woken_before  # type: ignore[method-assign]
+        await StreamAnswer(manager, live, wire)(SCOPE, Reader().receive, send)
+        assert any(woken)
+        assert len(got.partition(SSE_IDLE)[0]) % len(frame) == 0
 
     virtually(test)
 

@@ -117,8 +117,12 @@ class StreamAnswer(Response):
         listening = asyncio.create_task(listen(), name="headwater reader leaves")
         idle: set[asyncio.Task[None]] = set()
 
+        async def told_idle(data: bytes) -> None:
+            if not reading.given:  # else the run has gone on, and its bytes may stop within a frame
+                await self.tell_idle(data, send)
+
         def tell_idle(data: bytes) -> None:
-            idle.add(task := asyncio.create_task(self.tell_idle(data, send)))
+            idle.add(task := asyncio.create_task(told_idle(data)))
             task.add_done_callback(idle.discard)
 
         reading.on_stall, reading.on_idle = cut_off, tell_idle
