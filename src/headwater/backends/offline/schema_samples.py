@@ -79,7 +79,7 @@ def sample(schema: Schema, task: str = "", *, matching: bool = False) -> Any:
     except _Unmatched as error:
         raise ConfigurationError(
             f"The offline model cannot follow the pattern {error.args[0]!r}.",
-            hint="Write the answer yourself: model=ScriptedModel([…]), from headwater.testing.",
+            hint="Name another model, or write the answer with ScriptedModel of headwater.testing.",
         ) from None
     except _Unmeetable:
         return {}
