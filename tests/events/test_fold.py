@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import force_setattr
 
+from headwater.errors import InvalidRecord
 from headwater.events import (
     AttemptFailed,
     AttemptStarted,
@@ -410,8 +411,9 @@ def test_events_of_other_runs_are_ignored() -> None:
 
 
 def test_an_event_of_a_step_outside_any_step_is_an_error() -> None:
-    with pytest.raises(ValueError, match="outside any step"):
-        Fold().add(ReasoningStarted(step=1, part=0))
+    for event in (ReasoningStarted(step=1, part=0), TextDelta(step=1, part=0, text="a")):
+        with pytest.raises(InvalidRecord, match="outside any step"):
+            Fold().add(event)
 
 
 # --- messages, and what is sent to a model

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headwater.errors import InvalidRecord
-from headwater.events import Event, encode
+from headwater.events import Event, RunStarted, encode
 from headwater.events.saved import first_line, is_saved, line, read_saved
 from headwater.testing.handmade_logs import handmade_logs
 
@@ -51,6 +51,11 @@ def test_truncated_anywhere_it_is_a_prefix_or_refused(name: str, pack: bool, at:
         return
     assert [*map(encode, events)] == [*map(encode, log[: len(events)])]
     assert cut or part.endswith(b"\n")
+
+
+def test_a_run_without_a_path_is_refused() -> None:
+    with pytest.raises(InvalidRecord, match="no path"):
+        read_saved(written([RunStarted(agent_name="a", input=(), path=())]), "run")
 
 
 @given(st.binary(max_size=300))

@@ -409,3 +409,14 @@ def test_a_log_without_a_file_is_read_the_same_way(path: Path) -> None:
     for other in ([], log[1:]):
         with pytest.raises(InvalidRecord, match="does not begin with"):
             RunFile.of_log(other)
+
+
+def test_a_file_whose_lines_were_removed_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "run.jsonl"
+    saved(path)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(one for one in lines if b'"step.started"' not in one))
+    with pytest.raises(InvalidRecord, match=r"run\.jsonl is damaged"):
+        _ = RunFile(path).response
+    with pytest.raises(InvalidRecord, match="outside any step"):
+        list(RunFile(path).play(speed=0))

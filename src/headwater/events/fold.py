@@ -23,6 +23,7 @@ from typing import Any, Final, TypeAlias
 
 from msgspec import UNSET
 
+from headwater.errors import InvalidRecord
 from headwater.events.asked import Asked
 from headwater.events.closing import CANCELLED, FAILED, close_children, close_step, close_tools
 from headwater.events.growing import Call, Said, Step, Stream, as_part, not_run
@@ -111,14 +112,15 @@ class Fold:
     # --- reading
 
     def add(self, event: Event) -> None:
-        """Reads the next event; irrelevant ones are ignored."""
+        """Reads the next event; irrelevant ones are ignored. Raises InvalidRecord for one outside its step."""
         if handler := _HANDLERS.get(event.__class__):
             handler(self, event)
 
     def text_delta(self, event: TextDelta) -> None:
         """Like `add`, for the most frequent event: called directly if the class is known."""
         step = self._step
-        assert step is not None, "a delta outside a step"
+        if step is None:
+            raise _outside()
         try:
             stream = step.entries[event.part]
         except KeyError:
@@ -298,7 +300,7 @@ class Fold:
 
     def _now(self) -> Step:
         if self._step is None:
-            raise ValueError("An event of a step came outside any step.")
+            raise _outside()
         return self._step
 
     # --- results
@@ -522,6 +524,13 @@ def fold(events: Iterable[Event]) -> Fold:
         if folded.started is None or event.run == folded.started.run:
             folded.add(event)
     return folded
+
+
+def _outside() -> InvalidRecord:
+    return InvalidRecord(
+        "The log has an event of a step outside any step.",
+        hint="Lines are missing, repeated or in another order: read the log as it was written.",
+    )
 
 
 def _when(event: Event | None, now: float | None) -> float | None:

@@ -58,6 +58,8 @@ def read_saved(data: bytes, name: str) -> tuple[tuple[Event, ...], bool]:
     events = tuple(map(decode, lines))
     if not events or not isinstance(events[0], RunStarted):
         raise InvalidRecord(f"{name} holds no events.", hint="It was truncated before the run's first event.")
+    if not events[0].path:
+        raise InvalidRecord(f"{name} begins with a run that has no path.", hint="It is not as headwater wrote it.")
     return events, cut or bool(rest)
 
 

@@ -173,8 +173,11 @@ class RunFile:
 
     @property
     def response(self) -> Response[Any] | Results:
-        """The run's result, or the partial one at the end of the file."""
-        return tree_response(self.events)
+        """The run's result, or the partial one at the end of the file. Raises InvalidRecord if the log is damaged."""
+        try:
+            return tree_response(self.events)
+        except InvalidRecord as error:
+            raise InvalidRecord(f"{self.path} is damaged. {error.message}", hint=error.hint) from None
 
     def play(self, speed: float = 1.0) -> AgentStream[Any]:
         """Replays the run as a stream: the same events at their times, `speed` times faster; 0 means without waiting.
