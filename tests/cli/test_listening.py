@@ -30,6 +30,11 @@ def test_a_token_is_needed_where_others_can_ask(monkeypatch: pytest.MonkeyPatch)
         listening.token_of(parsed("--allow-host", "localhost", "--allow-host", "agents.example"))
     assert listening.token_of(parsed("--allow-host", "agents.example", "--insecure")) is None
     assert listening.token_of(parsed("--allow-host", "Localhost")) is None
+    with pytest.raises(UsageError, match="is empty"):
+        listening.token_of(parsed("--token", ""))
+    for name in ("", "*", "http://agents.example", "agents.example:80"):
+        with pytest.raises(UsageError, match="not a host name"):
+            listening.token_of(parsed("--insecure", "--allow-host", name))
     made = parsed("--token")
     assert listening.made_here(made)
     assert len(listening.token_of(made) or "") >= 32

@@ -74,12 +74,18 @@ def _port(text: str) -> int:
 
 
 def token_of(asked: argparse.Namespace) -> str | None:
-    """Returns the required token. Raises UsageError if other machines would have access without one.
+    """Returns the required token. Raises UsageError if others would have access without one, or a given one is empty.
 
     A host name that is allowed says that a proxy passes on what others ask: the address alone would not tell.
     """
     import secrets
 
+    if asked.token == "":
+        hint = "Leave --token out to serve without one, or give it no value: then one is made."
+        raise UsageError("--token is empty: a variable may not be set.", hint=hint)
+    for name in asked.allow_host:
+        if not name or name.count(":") == 1 or any(one in name for one in "/*@ "):
+            raise UsageError(f"--allow-host {name!r} is not a host name.", hint="Write it alone: agents.example.")
     token = secrets.token_urlsafe(32) if asked.token is _MADE else asked.token
     token = token or os.environ.get(TOKEN_VARIABLE) or None
     if token is None and not asked.insecure and (name := public_name(asked)) is not None:
