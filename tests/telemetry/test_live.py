@@ -7,6 +7,7 @@ import gc
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from opentelemetry import trace
 
 from headwater import Agent, ConcurrentWorkflow, RunFile, SequentialWorkflow, tool
 from headwater.errors import ApprovalNeeded, ConfigurationError, HeadwaterError
-from headwater.events import TextDelta
+from headwater.events import Event, TextDelta
 from headwater.runtime import process_hooks
 from headwater.telemetry import instrument
 from headwater.testing import Call, Cut, Fail, ProviderSimulator, ScriptedModel, run_virtual
@@ -60,6 +61,29 @@ def test_a_run_in_the_programs_span_with_its_tools_spans_inside() -> None:
         "request > invoke_agent guide > execute_tool look",
         "request > invoke_agent guide > execute_tool look > in the thread",
     ]
+
+
+@pytest.mark.parametrize("face", ["run", "arun", "events", "start"])
+@pytest.mark.parametrize("journal", ["memory:", "sqlite"])
+def test_a_journal_gets_every_event_of_a_traced_run(tmp_path: Path, journal: str, face: str) -> None:
+    url = journal if journal == "memory:" else f"sqlite:///{tmp_path}/runs.db"
+    agent: Agent[Any, Any] = Agent(name=face, model="offline", journal=url)
+
+    async def read() -> list[Event]:
+        return [event async for event in agent.run_stream("Explain tides").events()]
+
+    with traced() as told:
+        match face:
+            case "run":
+                agent.run("Explain tides")
+            case "arun":
+                asyncio.run(agent.arun("Explain tides"))
+            case "events":
+                asyncio.run(read())
+            case _:
+                agent.start("Explain tides").result_sync()
+    told.check()
+    assert tree_of(told.ended)[0] == f"invoke_agent {face}"
 
 
 def test_runs_in_threads_each_have_the_span_of_their_thread() -> None:

@@ -114,6 +114,10 @@ class Pausing(Placed):
             if isinstance(run, Pausing) and self in run._above:
                 run._watchers = (*run._watchers, watcher)
 
+    def _watch_first(self, watcher: Watcher) -> None:
+        """Calls `watcher`, which needs every event, before the others; call it before anything is appended."""
+        self._watchers, self._told_read = (watcher, *self._watchers), None
+
     @property
     def above(self) -> tuple[Pausing, ...]:
         """The runs around this one, the outermost first."""
@@ -252,7 +256,7 @@ class Pausing(Placed):
     def store(self, journal: Journal) -> None:
         """Stores the log of the tree of this outermost run; call it before anything is appended."""
         self._log.journal, self._log.awaited = journal, True
-        self._watchers = (journal.put, *self._watchers)
+        self._watch_first(journal.put)
 
     async def _reader_came(self) -> None:
         """What was given to the reader before is in the log; where the store is far behind, wait for it."""
@@ -272,7 +276,7 @@ class Pausing(Placed):
         log = self._log
         if log.kept is None:
             log.kept = [*log.record.events] if log.record is not None else []
-            self._watchers, self._told_read = (log.kept.append, *self._watchers), None
+            self._watch_first(log.kept.append)
 
     @property
     def kept(self) -> tuple[Event, ...]:
