@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request
 from starlette.applications import Starlette
 from starlette.routing import Mount
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 import headwater
 from headwater import Agent
@@ -17,6 +21,7 @@ from headwater.testing import ScriptedModel
 from headwater.web import api_router, router
 from headwater.web.native.openapi import OPERATIONS
 from tests.support.members import paced, speaker
+from tests.support.paths import ROOT
 from tests.support.places import submitted
 from tests.support.served import Served, read_events, served
 
@@ -87,6 +92,29 @@ def test_fastapis_dependencies_hold_for_every_route() -> None:
                 *told["paths"]
             }
             assert (await server.client.post("/agents/runs", content="x", headers=headers)).status_code == 415
+
+    asyncio.run(main())
+
+
+def test_the_documented_program_signs_callers_in_over_a_websocket_too() -> None:
+    """FastAPI has no Request for a WebSocket: a dependency that asks for one fails there alone."""
+    page = (ROOT / "docs" / "web.md").read_text(encoding="utf-8")
+    programs = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    declared: dict[str, Any] = {}
+    exec(next(one for one in programs if "api_router" in one), declared)
+
+    async def main() -> None:
+        async with served(declared["app"], own=False) as server:
+            url = f"{server.url}/agents/ws".replace("http://", "ws://")
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(url, compression=None)
+            assert refused.value.response.status_code == 401
+            async with connect(url, compression=None, additional_headers={"x-user": "ann"}) as socket:
+                await socket.send('{"id": 1, "op": "start", "input": "Explain tides"}')
+                begun = json.loads(await socket.recv())["ok"]["run_id"]
+            for user, status in (("ann", 200), ("bob", 404)):
+                answer = await server.client.get(f"/agents/runs/{begun}", headers={"x-user": user})
+                assert answer.status_code == status
 
     asyncio.run(main())
 
