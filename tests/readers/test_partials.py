@@ -13,7 +13,7 @@ import pytest
 from msgspec.structs import replace
 from pydantic import BaseModel, Field
 
-from headwater import Agent, AgentStream, ConcurrentWorkflow, Partial, RunFile, SequentialWorkflow
+from headwater import Agent, AgentStream, ConcurrentWorkflow, GraphWorkflow, Partial, RunFile, SequentialWorkflow
 from headwater.backends.offline import Call, Cut, Fail, Say, ScriptedModel
 from headwater.errors import ConfigurationError, HeadwaterError, ItemsRestarted, OutputInvalid
 from headwater.events import Event, MessageAdded, StepFinished
@@ -49,6 +49,11 @@ def model(*turns: Any) -> ScriptedModel:
 
 def agent(*turns: Any, output_type: Any = Report, **options: Any) -> Agent[Any, Any]:
     return Agent(model=model(*turns), output_type=output_type, **options)
+
+
+def in_a_workflow(*turns: Any) -> SequentialWorkflow:
+    """An agent without an output type in a workflow, whose members may have one."""
+    return SequentialWorkflow([agent(*turns, output_type=None)])
 
 
 Seen = tuple[Any, tuple[Any, ...], str, bool]
@@ -160,8 +165,8 @@ def test_an_answer_given_by_a_call_is_read_from_its_arguments() -> None:
 
 
 def test_without_an_output_type_the_text_decides() -> None:
-    assert seen(agent([letters('So: {"result": [1]}')], output_type=None).run_stream("q"))[-1][0] == [1]
-    assert seen(agent(["Just words."], output_type=None).run_stream("q")) == []
+    assert seen(in_a_workflow([letters('So: {"result": [1]}')]).run_stream("q"))[-1][0] == [1]
+    assert seen(in_a_workflow(["Just words."]).run_stream("q")) == []
 
 
 # --- what starts again
@@ -280,7 +285,29 @@ def test_a_list_inside_a_list() -> None:
 def test_what_is_not_a_list_has_no_items() -> None:
     """Where the type is not known, as of a run from a log."""
     for path in ("title", (), "nothing"):
-        assert items_of(agent([letters(REPORT)], output_type=None).run_stream("q"), path) == []
+        assert items_of(in_a_workflow([letters(REPORT)]).run_stream("q"), path) == []
+
+
+@pytest.mark.parametrize("options", [{}, {"agent": "a"}, {"output_type": str}])
+def test_an_agent_without_an_output_type_is_refused_before_anything_is_sent(options: Any) -> None:
+    writer = agent([letters(REPORT)], [letters(REPORT)], name="a", output_type=None)
+    for read in (seen, lambda stream, **more: items_of(stream, "tides", **more)):
+        with pytest.raises(ConfigurationError, match="The answer of 'a' is text: the agent has no output_type"):
+            read(writer.run_stream("q"), **options)
+    assert not asked(writer)
+    assert len(items_of(writer.run_stream("q"), "tides", output_type=Report)) == 2
+
+
+def test_a_reader_whom_another_agent_answers_is_told_the_first_ones_name() -> None:
+    """A workflow's agents speak in turn: without a name the items are those of each."""
+
+    def flow() -> AgentStream[Any, Any]:
+        members = [agent([letters(REPORT)], name=name) for name in ("triage", "writer")]
+        return GraphWorkflow(members, edges=[("triage", "writer")]).run_stream("q")
+
+    with pytest.raises(ItemsRestarted, match=r"(?s)'writer', after 2 items of 'triage'.*pass agent=\"triage\"; "):
+        items_of(flow(), "tides")
+    assert len(items_of(flow(), "tides", agent="triage")) == 2
 
 
 @pytest.mark.parametrize(
@@ -297,7 +324,7 @@ def test_a_path_at_which_the_answer_has_no_list_is_refused_before_anything_is_se
         items_of(writer.run_stream("q"), path)
     assert said in str(raised.value)
     assert not asked(writer)
-    played = agent([letters(REPORT)], output_type=None).run_stream("q")
+    played = in_a_workflow([letters(REPORT)]).run_stream("q")
     with pytest.raises(ConfigurationError, match="There is no list"):
         items_of(played, path, output_type=Report)
 
@@ -417,7 +444,7 @@ def test_early_in_a_member_of_a_workflow() -> None:
 
 
 def test_early_needs_a_type() -> None:
-    assert seen(agent([letters("[1]")], output_type=None).run_stream("q"), early=True)[-1][0] == [1]
+    assert seen(in_a_workflow([letters("[1]")]).run_stream("q"), early=True)[-1][0] == [1]
 
 
 # --- arguments

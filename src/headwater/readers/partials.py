@@ -25,7 +25,7 @@ from headwater.events import (
     TextStarted,
 )
 from headwater.events.tree import Tree
-from headwater.runtime.unfinished_answer import ends_read, only_output_type_of, output_type_of, refuse_answer
+from headwater.runtime.unfinished_answer import ends_read, only_job_of, output_type_of, refuse_answer
 from headwater.schema.json_in_text import JSONInText
 from headwater.schema.plain import to_json
 from headwater.schema.problems import ValidationFailed
@@ -116,6 +116,8 @@ class _Answer:
         self.run = ""
         """The run that answers."""
         self.step = self.attempt = 0
+        self.speaker = ""
+        """The name of the agent whose answer it is."""
         self.call = ""
         """The call that gives the answer, if one does."""
         self._part = -1
@@ -167,7 +169,7 @@ class _Answer:
         if event.run != self.run:
             self.output = self._given or output_type_of(self._run, event.run)
         self._begin_anew()
-        self.run, self.step = event.run, event.step
+        self.run, self.step, self.speaker = event.run, event.step, event.agent
         self.attempt = self._attempts.get(event.run, 0)
 
     def _text_started(self, event: TextStarted) -> None:
@@ -254,7 +256,8 @@ def _wrapped(output: OutputType[Any] | None) -> bool | None:
 def as_partials(
     run: Run, *, agent: str | None = None, early: bool = False, output: OutputType[Any] | None = None
 ) -> Callable[[Event], Partial | None]:
-    """One Partial a read that brought anything."""
+    """One Partial a read that brought anything. Raises ConfigurationError."""
+    _known_type(run, agent, output)
     answer = _Answer(run, agent, output)
     early_check = _Early(run, answer) if early else None
 
@@ -284,7 +287,7 @@ def as_items(
     output: OutputType[Any] | None = None,
 ) -> Callable[[Event], list[Any] | None]:
     """The elements of the list at `path`, validated. Raises ConfigurationError, ItemsRestarted."""
-    if (known := output or only_output_type_of(run, agent)) is not None:
+    if (known := _known_type(run, agent, output)) is not None:
         from headwater.schema.list_path import prove_list
 
         prove_list(known, path)
@@ -295,6 +298,18 @@ def as_items(
         return items.next() if ends_read(run, event) else None
 
     return project
+
+
+def _known_type(run: Run, agent: str | None, given: OutputType[Any] | None) -> OutputType[Any] | None:
+    """The type of the answer if it is certain before the run. Raises ConfigurationError if the answer is text."""
+    if given is not None or (job := only_job_of(run, agent)) is None:
+        return given
+    if job.output is None:
+        raise ConfigurationError(
+            f"The answer of {run.name!r} is text: the agent has no output_type.",
+            hint="Give the agent an output_type, or pass one here if its text is JSON.",
+        )
+    return job.output.type
 
 
 class _Items:
@@ -308,6 +323,8 @@ class _Items:
         self._check = _Check(answer)
         self._yielded = 0
         """Number of elements of this answer that were yielded."""
+        self._speaker: str | None = None
+        """The agent whose elements they are."""
         if run.resets and not self._again:
             raise ItemsRestarted(
                 "The log of the run starts again: its journal was restored, or has dropped what was being read.",
@@ -323,7 +340,7 @@ class _Items:
         if answer.restarted:
             answer.restarted = self._invalid = False
             if self._yielded and not self._again:
-                raise _restarted(self._yielded)
+                raise _restarted(self._yielded, self._speaker, answer.speaker)
             self._yielded = 0
         if self._early is not None and done:
             self._early(done)
@@ -335,11 +352,19 @@ class _Items:
                     found.append(self._check(path))
                 except ValidationFailed:
                     self._invalid = True
-        self._yielded += len(found)
+        if found:
+            self._yielded += len(found)
+            self._speaker = answer.speaker
         return found or None
 
 
-def _restarted(yielded: int) -> ItemsRestarted:
+def _restarted(yielded: int, before: str | None, now: str | None) -> ItemsRestarted:
+    if before != now:
+        return ItemsRestarted(
+            f"Another agent answers, {now!r}, after {yielded} items of {before!r} had been yielded.",
+            hint=f'For the items of one agent alone pass agent="{before}"; '
+            'with restarts="again" those of each are yielded.',
+        )
     return ItemsRestarted(
         f"The answer started again after {yielded} of its items had been yielded.",
         hint='With restarts="again" all items are yielded again; partials() says when that happens.',

@@ -14,9 +14,10 @@ from headwater.runtime.hearing import Cut
 from headwater.runtime.run import Run
 
 if TYPE_CHECKING:
+    from headwater.runtime.job import Job
     from headwater.schema.output import OutputType
 
-__all__ = ("ends_read", "only_output_type_of", "output_type_of", "refuse_answer")
+__all__ = ("ends_read", "only_job_of", "output_type_of", "refuse_answer")
 
 
 def ends_read(run: Run, event: Event) -> bool:
@@ -30,11 +31,11 @@ def output_type_of(run: Run, id: str) -> OutputType[Any] | None:
     return None if found is None or found.job.output is None else found.job.output.type
 
 
-def only_output_type_of(run: Run, agent: str | None) -> OutputType[Any] | None:
-    """The type of the answer if nobody but the run's own agent can give it, and it is the `agent` that is asked for."""
-    if not isinstance(run, AgentRun) or agent not in (None, run.name) or run.job.output is None:
+def only_job_of(run: Run, agent: str | None) -> Job | None:
+    """The job of the run if nobody but its own agent can give its answer, and it is the `agent` that is asked for."""
+    if not isinstance(run, AgentRun) or agent not in (None, run.name):
         return None
-    return None if any(hasattr(tool, "take_over") for tool in run.job.tools.values()) else run.job.output.type
+    return None if any(hasattr(tool, "take_over") for tool in run.job.tools.values()) else run.job
 
 
 def refuse_answer(run: Run, id: str, step: int, attempt: int, problem: str) -> None:
