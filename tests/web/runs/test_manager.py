@@ -172,6 +172,7 @@ async def test_the_conversation_is_history_and_part_of_a_workflows_task() -> Non
     with pytest.raises(Problem) as problem:
         manager.start("team", "Hi", thread="t")
     assert code(problem) == "bad_request"
+    assert "put the earlier messages into input" in (problem.value.hint or "")
 
 
 # --- finding

@@ -141,7 +141,7 @@ class Manager:
             elif history:
                 options["history"] = tuple(history)
         elif thread is not None:
-            raise Problem("bad_request", f"{member.name!r} does not keep conversations.", hint="Leave out thread.")
+            raise _no_thread(member.name)
         elif history:
             task = (*history, *([Message.user(task)] if isinstance(task, str) else task))
         try:
@@ -186,7 +186,7 @@ class Manager:
         said = [Message.user(task)] if isinstance(task, str) else list(task)
         if not isinstance(member, Agent):
             if thread is not None:
-                raise Problem("bad_request", f"{member.name!r} does not keep conversations.", hint="Leave out thread.")
+                raise _no_thread(member.name)
             said, history = [*history, *said], ()
         try:
             run = durable.submit(
@@ -428,3 +428,11 @@ def _cannot_begin(error: HeadwaterError) -> Problem:
     """Returns why a run could not start: an invalid request, or an invalid configuration."""
     ours = not isinstance(error, UsageError) or isinstance(error, (MissingKey, ModelNotNamed, UnknownModel))
     return Problem("not_configured" if ours else "bad_request", error.message, hint=error.hint)
+
+
+def _no_thread(workflow: str) -> Problem:
+    return Problem(
+        "bad_request",
+        f"{workflow!r} is a workflow, which does not keep conversations.",
+        hint="Use an agent with handoffs, or leave out thread and put the earlier messages into input.",
+    )
