@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request
 from starlette.applications import Starlette
@@ -20,10 +25,14 @@ from headwater.journal import open_journal
 from headwater.testing import ScriptedModel
 from headwater.web import api_router, router
 from headwater.web.native.openapi import OPERATIONS
+from tests.cli.commands import PATIENCE, environment
+from tests.support.journals import journal, payer, plain
 from tests.support.members import paced, speaker
 from tests.support.paths import ROOT
 from tests.support.places import submitted
 from tests.support.served import Served, read_events, served
+
+__all__ = ("journal",)
 
 
 def test_an_invalid_agent_is_rejected_when_the_router_is_created() -> None:
@@ -208,16 +217,142 @@ def test_runs_that_no_process_drives_are_continued(way: str, tmp_path: Path) -> 
     asyncio.run(main())
 
 
-def test_a_name_that_another_agent_of_the_process_has_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The runs of the first one are continued, and the server starts."""
-    url = f"sqlite:///{tmp_path}/runs.db"
-    apps = [router(Agent(name="twin", model="offline", instructions=said, journal=url)) for said in ("A", "B")]
+def test_a_name_that_another_agent_of_the_process_has_is_refused(journal: str) -> None:
+    """A run is stored under the name: each would continue the other's."""
+    first, second = (Agent(name="twin", model="offline", instructions=said, journal=journal) for said in ("A", "B"))
+    router(first)
+    with pytest.raises(ConfigurationError, match="Two different agents of this process are named 'twin'"):
+        router(second)
+
+
+@pytest.mark.parametrize("make", [router, api_router])
+def test_what_a_journal_cannot_do_is_refused(make: Any, journal: str, tmp_path: Path) -> None:
+    own = plain(journal)
+    with pytest.raises(ConfigurationError, match="Runs of a journal continue without readers"):
+        make(speaker("a"), journal=journal, on_disconnect="cancel")
+    with pytest.raises(ConfigurationError, match="Runs of a journal continue without readers"):
+        make(own, on_disconnect=5)
+    with pytest.raises(ConfigurationError, match=r"do not share one journal: 'plain' has sqlite.*, 'a' has none"):
+        make(own, speaker("a"))
+    with pytest.raises(ConfigurationError, match="do not share one journal"):
+        make(own, payer(f"sqlite:///{tmp_path}/other.db"))
+    make(own, speaker("a"), journal=journal)
+
+
+def test_the_journal_of_the_environment_is_that_of_the_agents(journal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEADWATER_JOURNAL", journal)
 
     async def main() -> None:
-        for app in apps:
-            async with app.lifespan_context(app):
-                pass
+        async with served(router(speaker("a"), plain(journal))) as server:
+            run = (await server.client.post("/runs", json={"input": "Go.", "agent": "a"})).json()["run_id"]
+            log = await open_journal(journal)
+            assert (await log.info(run)).request.agent == "a"
+            await log.close()
 
     asyncio.run(main())
-    (warning,) = [record.getMessage() for record in caplog.records if "not continued here" in record.getMessage()]
-    assert "Two different agents of this process are named 'twin'" in warning
+
+
+SHOP = """
+import pathlib
+import sys
+import threading
+
+from starlette.applications import Starlette
+from starlette.routing import Mount
+
+from fastapi import FastAPI
+from headwater import Agent, tool
+from headwater.testing import Call, ScriptedModel
+from headwater.web import api_router, router
+
+
+@tool(approval=True)
+def pay(cents: int) -> str:
+    "Pay so many cents."
+    return f"paid {cents}"
+
+
+@tool
+def count() -> str:
+    "Count all goods."
+    if not pathlib.Path("later").exists():
+        threading.Event().wait()
+    return "2"
+
+
+def of(name, tool, **arguments):
+    def said(request):
+        tasks = sum(one.role == "user" for one in request.messages)
+        return [Call(tool.name, arguments)] if request.messages[-1].role == "user" else f"{tasks} tasks."
+
+    return Agent(name=name, model=ScriptedModel(said), tools=[tool], journal=own)
+
+
+way, url = sys.argv[1:]
+own = url if way == "own" else None
+agents = of("cashier", pay, cents=5), of("counter", count)
+if way == "api_router":
+    app = FastAPI()
+    app.include_router(api_router(*agents, journal=url), prefix="/agents")
+else:
+    made = router(*agents, journal=url if way == "router" else None)
+    app = Starlette(routes=[Mount("/agents", app=made)])
+
+if __name__ == "__main__":
+    import uvicorn
+
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
+    config = server.config
+    config.load()
+    listener = config.bind_socket()
+    print(listener.getsockname()[1], flush=True)
+    server.run(sockets=[listener])
+"""
+
+
+@contextlib.contextmanager
+def shop(way: str, folder: Path) -> Iterator[httpx.Client]:
+    """A program with a router, which is killed at the end."""
+    line = [sys.executable, "shop.py", way, f"sqlite:///{folder}/runs.db"]
+    process = subprocess.Popen(line, stdout=subprocess.PIPE, text=True, cwd=folder, env=environment())
+    assert process.stdout is not None
+    with process.stdout:
+        try:
+            port = process.stdout.readline().strip()
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}/agents", timeout=PATIENCE, trust_env=False) as client:
+                yield client
+        finally:
+            process.kill()
+            process.wait()
+
+
+def until(client: httpx.Client, run: str, type: str) -> None:
+    """Reads the run until it has such an event."""
+    with client.stream("GET", f"/runs/{run}/events") as answer:
+        assert answer.status_code == 200
+        assert any(line == f"event: {type}" for line in answer.iter_lines())
+
+
+@pytest.mark.parametrize("way", ["router", "api_router", "own"])
+def test_a_router_with_a_journal_has_its_runs_and_threads_again_after_it_was_killed(way: str, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+
+    def start(client: httpx.Client, agent: str) -> str:
+        body = {"input": "Go.", "agent": agent, "thread": "k"}
+        run: str = client.post("/runs", json=body).raise_for_status().json()["run_id"]
+        return run
+
+    with shop(way, tmp_path) as client:
+        asked, counted = start(client, "cashier"), start(client, "counter")
+        until(client, asked, "run.waiting")
+        until(client, counted, "tool.started")
+    (tmp_path / "later").touch()
+    with shop(way, tmp_path) as client:
+        (question,) = client.get(f"/runs/{asked}").json()["waiting"]
+        body = {"approval": question["id"], "allowed": True}
+        client.post(f"/runs/{asked}/approve", json=body).raise_for_status()
+        for run in (asked, counted):
+            until(client, run, "run.finished")
+        again = start(client, "counter")
+        until(client, again, "run.finished")
+        assert client.get(f"/runs/{again}").json()["text"] == "2 tasks."

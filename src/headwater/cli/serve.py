@@ -119,7 +119,7 @@ def execute(asked: argparse.Namespace) -> int:
 def _journal(asked: argparse.Namespace) -> str | None:
     """Returns the journal, if one is named. Raises UsageError if an option does not fit it."""
     stays = asked.on_disconnect in (None, "continue")
-    if not asked.journal and not (os.environ.get(VARIABLE) and asked.members and stays):
+    if not asked.journal and not (os.environ.get(VARIABLE) and asked.members):
         if asked.engine:
             raise UsageError("An engine delivers the runs of a journal.", hint=f"Add --journal URL, or set {VARIABLE}.")
         return None

@@ -63,6 +63,7 @@ def router(
     limits: Limits | None = None,
     origins: Iterable[str] = (),
     page: bool = True,
+    journal: str | None = None,
     guard: Guard | None = None,
 ) -> Router:
     """Returns a Starlette Router that serves agents and workflows, to be mounted in a program or served directly.
@@ -72,6 +73,9 @@ def router(
     own runs; it may be a coroutine function. `limits` are the limits of the server. `origins` are the sites whose pages
     may send requests, besides the server's own. `page` sets whether the page is served at `/`.
 
+    `journal` is the URL of the store of all runs and threads, as for `headwater serve --journal`: they survive this
+    process, and continue without readers. None: that of the agents, if they have one, else they are kept in memory.
+
     Raises ConfigurationError.
     """
     site = Site(
@@ -80,6 +84,7 @@ def router(
         owner=owner,
         limits=limits,
         guard=guard or Guard(origins=origins),
+        journal=journal,
     )
     return router_of(site, page=page)
 
@@ -130,6 +135,7 @@ def api_router(
     limits: Limits | None = None,
     origins: Iterable[str] = (),
     page: bool = True,
+    journal: str | None = None,
 ) -> APIRouter:
     """Returns a FastAPI router: `app.include_router(api_router(agent), prefix="/agents", dependencies=[…])`.
 
@@ -138,7 +144,14 @@ def api_router(
     """
     from fastapi import APIRouter
 
-    site = Site(members, on_disconnect=on_disconnect, owner=owner, limits=limits, guard=Guard(origins=origins))
+    site = Site(
+        members,
+        on_disconnect=on_disconnect,
+        owner=owner,
+        limits=limits,
+        guard=Guard(origins=origins),
+        journal=journal,
+    )
     made = APIRouter(tags=["headwater"], lifespan=_lifespan(site))
     told = document(OPERATIONS)["paths"]
     chats = Chats(site)

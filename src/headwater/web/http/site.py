@@ -68,6 +68,8 @@ class Site:
     ) -> None:
         self.manager: Manager = Manager(members, limits=limits, journal=journal, engine=engine)
         self.on_disconnect = checked_on_disconnect(on_disconnect)
+        if self.manager.durable is not None and self.on_disconnect not in (None, "continue"):
+            raise ConfigurationError("Runs of a journal continue without readers.", hint="Leave out on_disconnect.")
         self.guard: Guard = guard or Guard()
         self._owner = owner
         self._heard = self._begun = False
@@ -105,10 +107,7 @@ class Site:
         """Continues the runs of an earlier process. Called when the server starts, if it says so, else by `hear`."""
         if not self._begun:
             self._begun = True
-            try:
-                self.manager.adopt()
-            except ConfigurationError as error:
-                LOG.warning("Runs of an earlier process are not continued here: %s", error)
+            self.manager.adopt()
 
     def hear(self) -> None:
         """Called with each request: the first one begins what a server does, in a program that did not say so."""

@@ -1,6 +1,7 @@
 """The runs of a server under a journal: stored when they start, and found by id on any server of the same journal.
 
-With a journal in PostgreSQL or an engine they are submitted to it, and workers drive them; else this process does.
+With an engine, or a journal in PostgreSQL that was named for the server, they are submitted to it, and workers drive
+them; else this process does, as it drives other runs of agents with a journal of their own.
 The caller's name is stored as the label `owner`. Owns what is stored of a request; the manager owns limits and readers.
 """
 
@@ -19,15 +20,16 @@ from headwater.durable.drive import whole_log
 from headwater.durable.followed import Followed
 from headwater.durable.home import Home, home_of, journal_url
 from headwater.durable.start import request_of, store
-from headwater.errors import HeadwaterError, ThreadBusy, UnknownRun
+from headwater.errors import ConfigurationError, HeadwaterError, ThreadBusy, UnknownRun
 from headwater.events import Event
 from headwater.events.messages import Message
+from headwater.journal.addresses import shown
 from headwater.journal.opening import check_url
 from headwater.journal.run_log import Request, RunInfo
 from headwater.journal.wording import check_request
 from headwater.web.problems import Problem
 
-__all__ = ("DurableRuns", "Submitted", "adopt_own")
+__all__ = ("DurableRuns", "Submitted", "shared_journal")
 
 OWNER = "owner"
 """The label with the caller's name; anonymous callers have none."""
@@ -58,11 +60,16 @@ class Submitted(Followed):
 
 
 class DurableRuns:
-    """The journal of a server with these members. Raises ConfigurationError if it cannot be used."""
+    """The journal of a server with these members. `by_workers`: runs are submitted to workers, if the journal has a
+    queue.
 
-    def __init__(self, url: str, members: Iterable[Any], *, engine: str | None = None) -> None:
+    Raises ConfigurationError if it cannot be used.
+    """
+
+    def __init__(self, url: str, members: Iterable[Any], *, engine: str | None = None, by_workers: bool = True) -> None:
+        store = check_url(url)
         self.home: Home = home_of(url)
-        if engine is not None or check_url(url) == "postgresql":
+        if engine is not None or (by_workers and store == "postgresql"):
             self.home.use_engine(engine)
         self._members = tuple(members)
         for member in self._members:
@@ -70,7 +77,9 @@ class DurableRuns:
 
     def adopt(self) -> None:
         """See `Manager.adopt`."""
-        _adopt(self.home, self._members)
+        for member in self._members:
+            self.home.members.add(member)  # again: now its event loop is the one that serves
+        _ = self.home.station  # which starts the search for runs without a driver
 
     def submit(
         self,
@@ -167,18 +176,17 @@ class DurableRuns:
         return [info for info in found if info.request.labels.get(OWNER) == owner]
 
 
-def adopt_own(members: Iterable[Journaled[Any]]) -> None:
-    """Has this process continue the runs that no process drives of members with journals of their own."""
-    for member in members:
-        url = journal_url(member.journal)
-        assert url is not None
-        _adopt(home_of(url), (member,))
-
-
-def _adopt(home: Home, members: Iterable[Any]) -> None:
-    for member in members:
-        home.members.add(member)  # again: now its event loop is the one that serves
-    _ = home.station  # which starts the search for runs without a driver
+def shared_journal(members: Iterable[Any]) -> str:
+    """Returns the URL of the journal that all members have. Raises ConfigurationError if they do not share one."""
+    urls = {one.name: journal_url(one.journal) if isinstance(one, Journaled) else None for one in members}
+    (url, *others) = dict.fromkeys(urls.values())
+    if url is None or others:
+        has = ", ".join(f"{name!r} has {shown(one) if one else 'none'}" for name, one in urls.items())
+        raise ConfigurationError(
+            f"The agents that are served together do not share one journal: {has}.",
+            hint="Name one for all their runs: router(…, journal=URL). Or make a router for each journal.",
+        )
+    return url
 
 
 def _name(conversation: Sequence[str]) -> str:

@@ -49,7 +49,8 @@ NOW: Final = sys.maxsize
 class Manager:
     """The runs of a server. The first of `members` is the default.
 
-    It belongs to the event loop in which the first run starts. Raises ConfigurationError.
+    Without a `journal`, that of the members is used. It belongs to the event loop in which the first run starts.
+    Raises ConfigurationError.
     """
 
     def __init__(
@@ -64,10 +65,12 @@ class Manager:
         self.limits: Limits = limits or Limits()
         self.durable: DurableRuns | None = None
         """The runs of the journal; None: runs are kept in this process's memory."""
-        if journal is not None:
-            from headwater.web.runs.durable_runs import DurableRuns
+        if journal is not None or any(isinstance(one, Journaled) and one.is_journaled for one in self.members.values()):
+            from headwater.web.runs.durable_runs import DurableRuns, shared_journal
 
-            self.durable = DurableRuns(journal, self.members.values(), engine=engine)
+            named = journal is not None
+            url = journal if journal is not None else shared_journal(self.members.values())
+            self.durable = DurableRuns(url, self.members.values(), engine=engine, by_workers=named)
         self.draining: bool = False
         """Whether the server is shutting down and starts no new runs."""
         self.stopped: asyncio.Event = asyncio.Event()
@@ -85,15 +88,11 @@ class Manager:
         self._expiry: asyncio.TimerHandle | None = None
 
     def adopt(self) -> None:
-        """Has this process continue the runs that no process drives, of the journal or of those of the members. Call
-        it in the event loop that serves. Raises ConfigurationError if a journal cannot be used.
+        """Has this process continue the runs of the journal that no process drives, if there is a journal. Call it in
+        the event loop that serves.
         """
         if self.durable is not None:
             self.durable.adopt()
-        elif stored := [one for one in self.members.values() if isinstance(one, Journaled) and one.is_journaled]:
-            from headwater.web.runs.durable_runs import adopt_own
-
-            adopt_own(stored)
 
     # --- starting
 
