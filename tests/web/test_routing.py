@@ -225,6 +225,18 @@ def test_a_name_that_another_agent_of_the_process_has_is_refused(journal: str) -
         router(second)
 
 
+def test_a_request_is_told_that_runs_of_a_journal_continue_without_readers(journal: str) -> None:
+    async def main() -> None:
+        async with served(router(speaker("a"), journal=journal)) as server:
+            for said, status in (("cancel", 400), (5, 400), ("continue", 201)):
+                answer = await server.client.post("/runs", json={"input": "Go.", "on_disconnect": said})
+                assert answer.status_code == status
+                if status == 400:
+                    assert answer.json()["error"]["code"] == "bad_request"
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("make", [router, api_router])
 def test_what_a_journal_cannot_do_is_refused(make: Any, journal: str, tmp_path: Path) -> None:
     own = plain(journal)
