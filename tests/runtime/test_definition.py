@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from headwater import Agent, ConcurrentWorkflow, GraphWorkflow, SequentialWorkflow
 from headwater.events import RunStarted
@@ -55,6 +56,26 @@ def test_the_same_declaration_has_the_same_hash() -> None:
 )
 def test_what_is_declared_otherwise_has_another(changed: dict[str, Any]) -> None:
     assert _hash(_agent(**changed)) != _hash(_agent())
+
+
+def test_the_order_of_a_set_does_not_count() -> None:
+    """Each process has its own: after a restart the agent would be another one."""
+    hashes = set()
+    for first, second in ((0, 8), (8, 0)):  # these collide, so their order in a set is that of their arrival
+        ports = {first, second}
+        kept = [*ports]
+        assert kept == [first, second]
+
+        class Chart(BaseModel):
+            depths: frozenset[int] = frozenset(ports)
+
+        def sound(depths: set[int] = ports, chart: Chart = Chart()) -> str:  # noqa: B008
+            """Measure."""
+            return ""
+
+        for one in (Agent(model="offline", tools=[sound]), Agent(model="offline", output_type=Chart)):
+            hashes.add(_hash(one))
+    assert len(hashes) == 2
 
 
 def test_what_instructions_say_does_not_count() -> None:

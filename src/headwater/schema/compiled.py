@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from headwater.schema.plain import to_json
 from headwater.schema.shapes import JSONSchema
 
 if TYPE_CHECKING:
@@ -27,6 +28,11 @@ def compile_type(type_: Any) -> tuple[TypeAdapter[Any], JSONSchema]:
     class Quiet(GenerateJsonSchema):
         # A default that JSON cannot say is left out of the schema, without a warning.
         ignored_warning_kinds: ClassVar[set[Any]] = {"skipped-choice", "non-serializable-default"}  # type: ignore[misc]
+
+        def encode_default(self, dft: Any) -> Any:
+            plain = super().encode_default(dft)
+            # Each process has its own order of a set; the schema is in requests, and in the hash of a declaration.
+            return sorted(plain, key=to_json) if isinstance(dft, (set, frozenset)) else plain
 
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(type_)

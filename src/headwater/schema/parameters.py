@@ -302,7 +302,7 @@ def _without_default(info: Any) -> Any:
 def _json_default(default: Any) -> Any:
     """A default for the schema; None for values that JSON cannot express, such as a sentinel, and for None itself."""
     try:
-        return msgspec.json.decode(msgspec.json.encode(default))
+        return msgspec.json.decode(msgspec.json.encode(default, order="deterministic"))  # a set is in no order
     except (TypeError, ValueError, RecursionError):
         return None
 
