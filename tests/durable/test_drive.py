@@ -655,6 +655,23 @@ def cancelled_context(asked: AskedFor) -> Any:
     return build()
 
 
+def test_a_run_that_cannot_be_made_again_is_not_said_to_be_declared_otherwise() -> None:
+    """Nothing is known of the declaration then; the log has the reason alone."""
+
+    async def main() -> None:
+        log, one = MemoryLog(), one_asked()
+        await submitted(log, one)
+        await drive(Place(log, one), "run_1")
+        await allow(log, question(await stored(log)))
+        one.context_from = broken_context
+        await drive(Place(log, one), "run_1")
+        events = await stored(log)
+        check_log(events)
+        assert types(events)[-2:] == ["run.resumed", "run.failed"]
+
+    run_virtual(main())
+
+
 @pytest.mark.parametrize(("build", "said"), [(broken_context, "no such user"), (cancelled_context, "cancelled")])
 def test_an_async_context_from_that_raises_fails_the_run(build: Any, said: str) -> None:
     async def main() -> None:

@@ -80,7 +80,8 @@ class Resumption:
                 f"This log is of {first.agent_name!r}, but {run.name!r} was asked to resume it.",
                 hint="Resume it with the agent or workflow that wrote it.",
             )
-        changed = first.definition_hash not in ("", run.definition_hash) and not record.root.over
+        before, now = first.definition_hash, run.definition_hash  # empty: unknown, as of a run that cannot be made
+        changed = "" not in (before, now) and before != now and not record.root.over
         if changed and self._on_changed == "raise":
             raise DefinitionChanged(
                 f"{run.name!r} was declared differently when this log was written.",
