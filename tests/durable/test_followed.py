@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
@@ -67,6 +68,46 @@ def test_questions_are_answered_through_it(journal: str) -> None:
                 stream.approve(question.id, by="bob")
     assert stream.response == "It is done."
     assert not stream.steer("too late")
+
+
+@pytest.mark.parametrize("way", ["sync", "async"])
+def test_questions_are_answered_through_one_that_nobody_reads(
+    way: str, journal: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a handler of a web server does: it knows the run and the question by their ids alone."""
+    ref = payer(journal).start("Pay")
+    for event in ref.events():
+        if event.type == "run.waiting":
+            break
+    (question,) = ref.pending()
+
+    def unread() -> headwater.AgentStream[Any, Any]:
+        return headwater.attach(ref.id, journal=journal)
+
+    async def handle() -> None:
+        unread().approve("nobody")
+        unread().answer(question.id, 3)
+        failing = unread()
+        failing.approve("nobody")
+        with pytest.raises(UnknownQuestion):
+            await failing
+        unread().approve(question.id, by="ann")
+        assert await unread() == "It is done."
+
+    if way == "async":
+        asyncio.run(handle())
+        said = {record.getMessage() for record in caplog.records if record.levelname == "WARNING"}
+        assert "There is no question with the id 'nobody'." in said
+        assert any("is another kind of question" in one for one in said)
+    else:
+        with pytest.raises(UnknownQuestion, match=re.escape(question.id)):
+            unread().approve("nobody")
+        with pytest.raises(AnswerInvalid):
+            unread().answer(question.id, 3)
+        unread().approve(question.id, by="ann")
+        assert ref.result_sync() == "It is done."
+    with pytest.raises(AlreadyAnswered, match="by ann"):
+        unread().approve(question.id, by="bob")
 
 
 def test_a_local_approver_answers_what_it_asks(journal: str) -> None:

@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
+from headwater.durable.drive import whole_log
 from headwater.durable.home import Home
 from headwater.durable.saying import say_answer, say_cancel, say_steer
 from headwater.errors import RunEnded, UsageError
@@ -66,8 +67,21 @@ class Followed(DrivenElsewhere):
     # --- messages to the run
 
     async def answer_and_wait(self, id: str, answer: Answer, kind: Literal["approval", "input"]) -> None:
-        """Puts the answer into the run's inbox. Raises AlreadyAnswered and RunEnded."""
+        """Puts the answer into the run's inbox. Raises AlreadyAnswered, RunEnded and UnknownRun, and for a question
+        that was not read here also UnknownQuestion and AnswerInvalid."""
+        if all(question.id != id for question in self.open_questions):
+            await self._look_up(id, kind)
         await say_answer(self._home, self.id, id, answer, kind)
+
+    async def _look_up(self, id: str, kind: str) -> None:
+        """Checks an answer against the stored log. Of a run that has ended, the inbox says so."""
+        log = await self._home.log()
+        if (await log.info(self.id)).over:
+            return
+        stored = Followed(self._home, self.id)
+        for event in await whole_log(log, self.id):
+            stored.append(event)
+        stored.people.check(id, kind)
 
     def cancel(self, by: CancelledBy = "caller") -> None:
         """Stops the run, from any thread; its reader gets the end of the log. For errors see `_send`."""

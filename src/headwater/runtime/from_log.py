@@ -167,7 +167,7 @@ class DrivenElsewhere(FromLog):
         self._asking: dict[str, asyncio.Task[None]] = {}
 
     @property
-    def people(self) -> People:
+    def people(self) -> PeopleElsewhere:
         """The people of the run."""
         return self._people
 
@@ -195,6 +195,8 @@ class DrivenElsewhere(FromLog):
         self._sending.say(make, failed=self._unsaid, loop=self._event_loop, thread=self._thread)
 
     def _unsaid(self, error: HeadwaterError) -> None:
+        if not self.begun:
+            _logger.warning("%s", error.message)  # perhaps nobody will read it
         if not self.over:
             self.task_failed(error)
 
@@ -292,16 +294,28 @@ class PeopleElsewhere(People):
     def answer(self, id: str, answer: Answer, kind: str) -> None:
         """Answers the question of that id and kind, from any thread.
 
-        Raises UnknownQuestion, AlreadyAnswered, RunEnded, AnswerInvalid if it is of another kind, and what the process
-        that drives the run says against the answer.
+        What a run asks that was not read here, is known where the answer is sent. Raises UnknownQuestion,
+        AlreadyAnswered, RunEnded, AnswerInvalid if it is of another kind, and what the process that drives the run says
+        against the answer.
         """
+        run = self._reached(id)
+        if run.begun or run.over or not run.id:
+            self.check(id, kind)
+        run.answer(id, answer, "approval" if kind == "approval" else "input")
+
+    def _reached(self, id: str) -> DrivenElsewhere:
         run = self._run()
         if run is None:
             raise RunEnded(f"The run that asked {id} is not being read any more.", hint="Read it again to answer.")
+        return run
+
+    def check(self, id: str, kind: str) -> None:
+        """Raises UnknownQuestion, AlreadyAnswered and AnswerInvalid unless such a question is open, as far as the log
+        has been read."""
+        run = self._reached(id)
         open_ = {question.id: question for question in run.open_questions}
         if (question := open_.get(id)) is not None:
             refuse_other_kind(question, kind)
-            run.answer(id, answer, question.kind)
         elif id in run.answered:
             raise AlreadyAnswered(f"{id} was answered already.", hint="The first answer counts.", by=run.answered[id])
         else:
