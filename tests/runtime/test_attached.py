@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from headwater import Agent, AgentStream, Remote, SequentialWorkflow, ToolContext, ToolResult, attach, tool
@@ -165,6 +166,17 @@ def test_a_second_answer_is_ignored_in_favor_of_the_log() -> None:
             assert given(stream.response).error
 
     asyncio.run(main())
+
+
+def test_a_question_is_answered_through_a_stream_that_nobody_reads(apart: Served) -> None:
+    """The server knows whether it is open."""
+    run = httpx.post(f"{apart.url}/runs", json={"input": "Go.", "agent": "sender"}, trust_env=False).json()["run_id"]
+    address = f"{apart.url}/runs/{run}"
+    asked = next(event for event in attach(address).events() if isinstance(event, ApprovalAsked))
+    with pytest.raises(UnknownQuestion):
+        attach(address).approve("nothing")
+    attach(address).approve(asked.approval)
+    assert attach(address).result_sync().text == "Done."
 
 
 def test_a_question_is_answered_from_another_thread(apart: Served) -> None:
