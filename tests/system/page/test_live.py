@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from headwater import Agent, ConcurrentWorkflow
 from headwater.backends.offline import Call, Fail, Item, OfflineModel, Wait
@@ -289,6 +291,26 @@ def test_two_runs_are_compared(chromium: Browser) -> None:
         page.press("Escape")
         page.until("document.querySelector('.talk') !== null")
         assert page.problems == []
+
+
+def test_a_person_whom_the_application_no_longer_knows_is_told_to_reload(chromium: Browser) -> None:
+    known = ["ann"]
+
+    def owner(connection: HTTPConnection) -> str:
+        if not known:
+            raise HTTPException(401, "Who are you?")
+        return known[0]
+
+    with serving(agent("writer", "offline/writer", 400, ["Hello."]), prefix="/agents", owner=owner) as url:
+        page = chromium.page()
+        page.go(url)
+        page.until("document.querySelector('.card') !== null")
+        known.clear()
+        page.click("#say")
+        page.type(TASK)
+        page.press("Enter")
+        said = "You are no longer signed in. Reload the page."
+        page.until(f"document.querySelector('[role=alert]')?.innerText === '{said}'")
 
 
 TOKEN = "a-token-that-nobody-would-ever-guess-1"

@@ -1,6 +1,7 @@
 // The server's routes, as the page uses them. Owns how a request is made and how its error is told; knows no view.
 
 const BASE = new URL(".", document.baseURI);
+const SIGNED_OUT = "You are no longer signed in. Reload the page."; // to the application that the router is part of
 
 export class Refused extends Error {
   constructor(status, code, message, hint) {
@@ -33,7 +34,7 @@ export async function refusal(response) {
   } catch {
     // something in between answered, not our server
   }
-  return new Refused(response.status, told.code ?? "", told.message ?? `The server answered ${response.status}.`, told.hint ?? "");
+  return new Refused(response.status, told.code ?? "", told.message ?? (response.status === 401 ? SIGNED_OUT : `The server answered ${response.status}.`), told.hint ?? "");
 }
 
 export const agents = () => ask("GET", "agents").then((body) => body.agents);
