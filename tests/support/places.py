@@ -16,6 +16,8 @@ from headwater.journal.writer import Writer
 
 __all__ = ("Place", "stored", "submitted")
 
+OF_THE_REQUEST = ("thread", "labels", "queue", "not_before")
+
 
 class Place:
     """One worker on one event loop; see `durable.drive.Place`."""
@@ -36,7 +38,7 @@ class Place:
 
 async def submitted(log: RunLog, agent: Any, run: str = "run_1", *, task: str = "go", **more: Any) -> str:
     """Store a run of the agent, and return its id."""
-    request: dict[str, Any] = {name: more.pop(name) for name in ("thread", "labels", "queue") if name in more}
+    request: dict[str, Any] = {name: more.pop(name) for name in OF_THE_REQUEST if name in more}
     body = asked_of([Message.user(task)], context=more.pop("context", None), options=more).encode()
     await log.create(run, Request(agent=agent.name, body=body, **request))
     return run

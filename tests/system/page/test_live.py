@@ -337,7 +337,7 @@ def test_a_token_is_asked_for_and_held_by_the_cookie_alone(chromium: Browser) ->
         page.until("document.activeElement.type === 'password'")
         page.type("another-that-is-not-the-token")
         page.press("Enter")
-        page.until("document.activeElement.selectionEnd === 29")
+        page.until("document.activeElement.selectionStart === 0 && document.activeElement.selectionEnd === 29")
         assert page.run("document.querySelector('[role=alert]') !== null")
         page.type(TOKEN)
         page.press("Enter")
