@@ -1,4 +1,4 @@
-"""Setup for every test: a small heap, a working Ctrl-C, no leftover pauses, and the meaning of a skip."""
+"""Setup for every test: a small heap, a working Ctrl-C, no leftover pauses or journals, and the meaning of a skip."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import signal
+import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -107,6 +108,17 @@ def _no_log_handlers() -> Generator[None, None, None]:
             logger.handlers.clear()
             logger.setLevel(logging.NOTSET)
             logger.propagate = True
+
+
+@pytest.fixture(autouse=True)
+def _no_journals() -> Generator[None, None, None]:
+    """Leaves the journals that the test used: their threads would open files while later tests look for such."""
+    home = sys.modules.get("headwater.durable.home")
+    before = {*home._homes} if home is not None else set()
+    yield
+    if (home := sys.modules.get("headwater.durable.home")) is not None:
+        for url in {*home._homes} - before:
+            home._homes.pop(url).stop()
 
 
 @pytest.hookimpl(wrapper=True)

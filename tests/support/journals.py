@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from headwater import Agent, tool
-from headwater.durable import home
 from headwater.testing import Call, ScriptedModel, Wait
 
 __all__ = ("by_role", "journal", "payer", "plain", "slow")
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[str]:
-    """The URL of a journal that is not there yet; this process leaves it at the end."""
-    url = f"sqlite:///{tmp_path}/runs.db"
-    yield url
-    made = home._homes.pop(url, None)
-    if made is not None:
-        made.stop()
+def journal(tmp_path: Path) -> str:
+    """The URL of a journal that is not there yet."""
+    return f"sqlite:///{tmp_path}/runs.db"
 
 
 @tool(approval=True)

@@ -7,7 +7,6 @@ import gc
 import subprocess
 import sys
 import threading
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,6 +18,7 @@ from headwater.events import Event, TextDelta
 from headwater.runtime import process_hooks
 from headwater.telemetry import instrument
 from headwater.testing import Call, Cut, Fail, ProviderSimulator, ScriptedModel, run_virtual
+from tests.support.journals import journal as journal
 from tests.support.paths import ROOT
 from tests.support.streams import always, scripted
 from tests.telemetry.conventions import LEGACY, METRICS, fits
@@ -64,10 +64,8 @@ def test_a_run_in_the_programs_span_with_its_tools_spans_inside() -> None:
 
 
 @pytest.mark.parametrize("face", ["run", "arun", "events", "start"])
-@pytest.mark.parametrize("journal", ["memory:", "sqlite"])
-def test_a_journal_gets_every_event_of_a_traced_run(tmp_path: Path, journal: str, face: str) -> None:
-    url = journal if journal == "memory:" else f"sqlite:///{tmp_path}/runs.db"
-    agent: Agent[Any, Any] = Agent(name=face, model="offline", journal=url)
+def test_a_journal_gets_every_event_of_a_traced_run(journal: str, face: str) -> None:
+    agent: Agent[Any, Any] = Agent(name=face, model="offline", journal=journal)
 
     async def read() -> list[Event]:
         return [event async for event in agent.run_stream("Explain tides").events()]

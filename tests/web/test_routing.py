@@ -192,13 +192,12 @@ def test_owner_may_reject_with_its_own_message() -> None:
 
 
 @pytest.mark.parametrize("way", ["starlette", "fastapi", "served", "first request"])
-def test_runs_that_no_process_drives_are_continued(way: str, tmp_path: Path) -> None:
+def test_runs_that_no_process_drives_are_continued(way: str, journal: str) -> None:
     """As the server starts; where a program does not pass its lifespan on, with the first request."""
-    url = f"sqlite:///{tmp_path}/runs.db"
-    agent = Agent(name=f"a{way[:5]}", model=ScriptedModel(lambda request: "Done."), journal=url)
+    agent = Agent(name="a", model=ScriptedModel(lambda request: "Done."), journal=journal)
 
     async def main() -> None:
-        log = await open_journal(url)
+        log = await open_journal(journal)
         run = await submitted(log, agent, not_before=await log.now() - 20.0)  # for so long nobody has begun it
         app: Any = router(agent)
         if way == "starlette":
@@ -319,6 +318,7 @@ if __name__ == "__main__":
     config = server.config
     config.load()
     listener = config.bind_socket()
+    listener.listen()  # whoever reads the port may connect to it
     print(listener.getsockname()[1], flush=True)
     server.run(sockets=[listener])
 """

@@ -13,6 +13,7 @@ import pytest
 from headwater import Agent, AgentStream, RunFile, attach, on_event
 from headwater.events import Event
 from headwater.testing import Call, ScriptedModel
+from tests.support.journals import journal as journal
 from tests.telemetry.traced import traced
 
 OBSERVERS = ("telemetry", "hook", "callback", "file", "kept log", "journal")
@@ -25,13 +26,12 @@ def look(what: str) -> str:
 
 
 @pytest.mark.parametrize("chosen", SETS, ids=" and ".join)
-def test_every_set_of_observers_gets_the_same_log(chosen: tuple[str, ...], tmp_path: Path) -> None:
+def test_every_set_of_observers_gets_the_same_log(chosen: tuple[str, ...], journal: str, tmp_path: Path) -> None:
     model = ScriptedModel([["Let me look.", Call("look", {"what": "sea"})], "It is as blue as it was yesterday."])
     logs: dict[str, list[Event]] = {name: [] for name in ("hook", "callback") if name in chosen}
     declared: dict[str, Any] = {"on_event": logs["callback"].append} if "callback" in chosen else {}
-    url = f"sqlite:///{tmp_path}/runs.db"
     if "journal" in chosen:
-        declared["journal"] = url
+        declared["journal"] = journal
     agent: Agent[Any, Any] = Agent(name="guide", model=model, tools=[look], keep_log="kept log" in chosen, **declared)
     more: dict[str, Any] = {"save": tmp_path / "run.jsonl"} if "file" in chosen else {}
 
@@ -46,7 +46,7 @@ def test_every_set_of_observers_gets_the_same_log(chosen: tuple[str, ...], tmp_p
             stack.callback(on_event(logs["hook"].append))
         read = asyncio.run(events_of(agent.run_stream("Go.", **more)))
     if "journal" in chosen:
-        logs["journal"] = asyncio.run(events_of(attach(read[0].run, journal=url)))
+        logs["journal"] = asyncio.run(events_of(attach(read[0].run, journal=journal)))
     if "file" in chosen:
         logs["file"] = [*RunFile(tmp_path / "run.jsonl").events]
     if "telemetry" in chosen:
