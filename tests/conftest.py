@@ -111,6 +111,16 @@ def _no_log_handlers() -> Generator[None, None, None]:
 
 
 @pytest.fixture(autouse=True)
+def _no_signal_handlers() -> Generator[None, None, None]:
+    """Restores what a server that ran in this process has replaced: it would stand between Ctrl-C and the next test."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if handler is not None and signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
 def _no_journals() -> Generator[None, None, None]:
     """Leaves the journals that the test used: their threads would open files while later tests look for such."""
     home = sys.modules.get("headwater.durable.home")
