@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +30,12 @@ CASHIER = "tests.support.crew:cashier"
 
 
 @pytest.fixture(params=["sqlite", *([pytest.param("postgresql", marks=pytest.mark.long)] if LONG else [])])
-def url(request: pytest.FixtureRequest, tmp_path: Path, bare: pytest.MonkeyPatch) -> Iterator[str]:
+def url(request: pytest.FixtureRequest, tmp_path: Path, bare: pytest.MonkeyPatch) -> str:
     """A journal that the environment names."""
     url = f"sqlite:///{tmp_path}/runs.db" if request.param == "sqlite" else shared()
     bare.setenv("HEADWATER_JOURNAL", url)
     bare.setenv("HEADWATER_MODEL", "offline")
-    yield url
-    if (made := home._homes.pop(url, None)) is not None:
-        made.stop()
+    return url
 
 
 def begun(url: str, agent: Any, task: str, *, driven: bool = True, **labels: str) -> str:

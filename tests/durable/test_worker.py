@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,14 +32,11 @@ pytestmark = pytest.mark.xdist_group("postgres")
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
-    """A new journal in PostgreSQL; this process leaves it at the end."""
+def url() -> str:
+    """A new journal in PostgreSQL."""
     url = running_postgres().database()
     asyncio.run(upgrade_postgres(url))
-    yield url
-    made = homes._homes.pop(url, None)
-    if made is not None:
-        made.stop()
+    return url
 
 
 @pytest.fixture(params=["the journal", "temporal"])

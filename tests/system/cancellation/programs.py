@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
+from pathlib import Path
 from types import TracebackType
 
 from tests.system.cancellation.server import SOON, PacedServer
@@ -56,6 +58,14 @@ class Program:
         """Wait until the program stands still."""
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "here\n"
+
+    def shows(self, text: str) -> None:
+        """Wait until the program has written that text, and its main thread sleeps again."""
+        assert self._process.stdout is not None
+        assert self._process.stdout.read(len(text)) == text
+        state = Path(f"/proc/{self._process.pid}/stat")
+        while state.exists() and state.read_text().rpartition(") ")[2][0] != "S":
+            time.sleep(0)
 
     def go_on(self) -> None:
         """Let it."""
